@@ -1,0 +1,13 @@
+"""uvicorn app:app: awaited once per request, it sends the answer in messages."""
+
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":  # the specification asks for an exception
+        raise NotImplementedError(scope["type"])
+    body = b"Hello, World!\n"
+    headers = [
+        (b"content-type", b"text/plain"),
+        (b"content-length", str(len(body)).encode()),  # lower case, and bytes
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,16 @@
+"""uvicorn slow_app:app: all requests wait at the same time; none waits for another."""
+
+import asyncio
+
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":  # the specification asks for an exception
+        raise NotImplementedError(scope["type"])
+    body = b"Hello, World!\n"
+    await asyncio.sleep(1)
+    headers = [
+        (b"content-type", b"text/plain"),
+        (b"content-length", str(len(body)).encode()),  # lower case, and bytes
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

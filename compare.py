@@ -1,0 +1,228 @@
+"""The README's load test from start to end: each slow server, under the same load.
+
+python compare.py                            40 users, 10 seconds counted per row
+python compare.py --users 100 --seconds 20
+
+Little's law says what to expect: requests in flight = requests per second x seconds
+each, so a server with that many slots answers at most min(slots, users) / WAIT.
+"""
+
+import argparse
+import contextlib
+import errno
+import http.client
+import json
+import math
+import os
+import re
+import shlex
+import signal
+import site
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+# A line is a row: the folder, the command, how many requests may wait in it at once.
+ROWS = [
+    ("wsgi", "gunicorn -w 4 slow_app:app", 4),
+    ("asgi", "gunicorn slow_app:app -w 4 -k uvicorn_worker.UvicornWorker", math.inf),
+]
+WAIT = 1.0  # seconds that slow_app.py waits
+PORT = 8000
+START_LIMIT = 20  # seconds in which a server, and Locust, must have answered
+QUEUE_LIMIT = 60  # seconds; a queue that is not full by then is called growing
+COLUMNS = "{:26}{:>8}{:>9}{:>7}{:>13}{:>13}{:>9}"
+ROOT = Path(__file__).resolve().parent
+TAKEN = f"""Nothing was started: port {PORT} is taken, perhaps by a server left running.
+See who has it, with one of
+    lsof -nP -iTCP:{PORT} -sTCP:LISTEN
+    ss -ltnp 'sport = :{PORT}'
+end that (Ctrl-C in its terminal), and try again."""
+MISSING = """{} was not found by this Python. Activate the environment, or type
+    python -m pip install -r requirements.txt"""
+direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy
+signals = []  # Ctrl-C is noted here and acted on in pause(), never amid a start
+
+
+class Trouble(Exception):
+    """What happened, why, and what to type next, for whoever runs this."""
+
+
+def pause(seconds=0.1):
+    """Sleep `seconds`, as every wait here does; KeyboardInterrupt after a signal."""
+    time.sleep(seconds)
+    if signals:
+        raise KeyboardInterrupt
+
+
+def clean_environment(home):
+    """Return the environment without what gunicorn, uvicorn and Locust would obey.
+
+    The empty folder `home` replaces the real one, where Locust reads ~/.locust.conf.
+    """
+    obeyed = ("GUNICORN_", "UVICORN_", "LOCUST_", "PORT", "WEB_CONCURRENCY")
+    env = {k: v for k, v in os.environ.items() if not k.startswith(obeyed)}
+    return env | {
+        "PATH": f"{os.path.dirname(sys.executable)}:{env.get('PATH', os.defpath)}",
+        "PYTHONUSERBASE": site.getuserbase(),  # stays in the real home
+        "HOME": home,
+        "GUNICORN_CMD_ARGS": f"--config={os.devnull}",  # and no gunicorn.conf.py
+    }
+
+
+@contextlib.contextmanager
+def running(command, folder, home):
+    """Start `command` in `folder`, yield its process, leave nothing of it behind."""
+    log = Path(home, command.split()[0] + ".log")
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            shlex.split(command),
+            cwd=folder,
+            env=clean_environment(home),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,  # a process group of its own, workers included
+        )
+    process.log = log
+    try:
+        yield process
+    finally:  # SIGTERM to the group, SIGKILL five seconds later, until it is empty
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # it is
+            for turn in range(200):
+                process.poll()  # an ended process stays until it is collected
+                kinds = {0: signal.SIGTERM, 100: signal.SIGKILL}
+                os.killpg(process.pid, kinds.get(turn, 0))
+                time.sleep(0.05)
+
+
+def trouble(process, what):
+    """Return a Trouble that says `what` of `process`, with its errors and last lines."""
+    lines = process.log.read_text(errors="replace").splitlines()
+    errors = dict.fromkeys(
+        line for line in lines[:-10] if re.match(r"\w+Error: ", line)
+    )
+    said = "\n    ".join([*errors, "...", *lines[-10:]])
+    return Trouble(f"{shlex.join(process.args)}\n{what}. It said:\n    {said}")
+
+
+def ask(process, port, path="/", form=None):
+    """Return what `process` answers at `port`, as bytes; GET, or POST of a `form`.
+
+    Raises Trouble if it ends, answers an error, or is silent for START_LIMIT seconds.
+    """
+    until = time.monotonic() + START_LIMIT
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            raise trouble(process, "ended by itself")
+        try:
+            url = f"http://127.0.0.1:{port}{path}"
+            with direct.open(url, form and form.encode(), 3 * WAIT) as answer:
+                return answer.read()
+        except urllib.error.HTTPError as error:
+            raise trouble(process, f"answered with status {error.code}") from None
+        except (OSError, http.client.HTTPException):
+            pause()  # it does not listen yet
+    raise trouble(process, f"gave no answer in {START_LIMIT} seconds")
+
+
+def wait_for(seconds, what, server):
+    """Wait `seconds`, with a progress bar if anybody looks; Trouble if `server` ends."""
+    start = time.monotonic()
+    while (left := start + seconds - time.monotonic()) > 0:
+        if sys.stdout.isatty():
+            bar = "#" * round(26 * (1 - left / seconds))
+            print(f"\r\033[K{bar:.<26} {what}, {left:.0f} s", end="", flush=True)
+        pause(min(0.1, left))
+        if server.poll() is not None:
+            raise trouble(server, "ended by itself")
+
+
+def measure(folder, command, slots, users, seconds):
+    """Load one server with `users` and count for `seconds` when its queue is full.
+
+    Returns Locust's statistics (a dict; times in milliseconds), the requests per
+    second, and whether the queue was full, which it must be within QUEUE_LIMIT.
+    """
+    with socket.socket() as probe:
+        probe.settimeout(WAIT)
+        if probe.connect_ex(("127.0.0.1", PORT)) != errno.ECONNREFUSED:
+            raise Trouble(TAKEN)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        page = free.getsockname()[1]
+    rounds = max(1, math.ceil(users / slots))  # until all users wait in the queue
+    # Answers come in waves: start and end counting half-way between two of them.
+    fill = (min(rounds, QUEUE_LIMIT) + 0.5) * WAIT
+    with contextlib.ExitStack() as stack:
+        home = stack.enter_context(tempfile.TemporaryDirectory())
+        server = stack.enter_context(running(command, ROOT / folder, home))
+        ask(server, PORT)
+        locust = f"locust -f locustfile.py --web-port {page}"
+        locust = stack.enter_context(running(locust, ROOT, home))
+        form = f"user_count={users}&spawn_rate={users}&host=http://127.0.0.1:{PORT}"
+        ask(locust, page, "/swarm", form)  # what the page's Start button does
+        wait_for(fill, "filling the queue", server)
+        ask(locust, page, "/stats/reset", " ")
+        start = time.monotonic()
+        wait_for(seconds, "counting", server)
+        stats = json.loads(ask(locust, page, "/stats/requests"))
+        rate = stats["stats"][-1]["num_requests"] / (time.monotonic() - start)
+    return stats, rate, rounds <= QUEUE_LIMIT
+
+
+def table(users, seconds):
+    """Measure and print row after row; return how many requests failed in all."""
+    versions = [f"{p} {version(p)}" for p in ("gunicorn", "uvicorn", "locust")]
+    versions = ", ".join([f"Python {sys.version.split()[0]}", *versions])
+    print(f"{users} users, {seconds} s counted per row; {os.cpu_count()} cores;")
+    print(f"{versions}\n")
+    names = "RPS", "ceiling", "share", "Median (ms)", "95%ile (ms)", "# Fails"
+    print(COLUMNS.format("", *names))
+    failures = 0
+    for folder, command, slots in ROWS:
+        print(f"{folder}$ {command}", flush=True)
+        stats, rate, full = measure(folder, command, slots, users, seconds)
+        total = stats["stats"][-1]
+        times = total["median_response_time"], total["response_time_percentile_0.95"]
+        times = [round(t) if full else "growing" for t in times]
+        bar = "█" * max(1, round(26 * rate * WAIT / users))
+        ceiling = min(slots, users) / WAIT
+        figures = f"{rate:.1f}", f"{ceiling:.1f}", f"{rate / ceiling:.2f}", *times
+        back = "\r\033[K" if sys.stdout.isatty() else ""
+        print(back + COLUMNS.format(bar, *figures, total["num_failures"]), flush=True)
+        for error in stats["errors"]:
+            print(f"  FAILED {error['occurrences']} times: {error['error']}")
+        failures += total["num_failures"]
+    return failures
+
+
+def main():
+    """Return the exit code: 0; 1 for failed requests or trouble; 128 + a signal."""
+    parser = argparse.ArgumentParser(description="Load-test the slow servers in turn.")
+    parser.add_argument("--users", type=int, default=40, help="default: 40")
+    parser.add_argument("--seconds", type=int, default=10, help="default: 10")
+    options = parser.parse_args()
+    if min(options.users, options.seconds) < 1:
+        parser.error("--users and --seconds must be at least 1")
+    for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(kind, lambda number, frame: signals.append(number))
+    sys.stdout.reconfigure(errors="replace")  # a terminal that knows no blocks
+    try:
+        return 1 if table(options.users, options.seconds) else 0
+    except (Trouble, PackageNotFoundError, FileNotFoundError) as error:
+        name = getattr(error, "filename", None) or getattr(error, "name", None)
+        print(f"\n{MISSING.format(name) if name else error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped. Every process it had started is gone.", file=sys.stderr)
+        return 128 + signals[0]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,11 @@
+"""gunicorn -w 4 app:app: called once per request, it returns the whole answer."""
+
+
+def app(environ, start_response):
+    body = b"Hello, World!\n"
+    headers = [
+        ("Content-Type", "text/plain"),
+        ("Content-Length", str(len(body))),  # names and values are str
+    ]
+    start_response("200 OK", headers)
+    return [body]  # any iterable of bytes; bytes alone would go out one by one
