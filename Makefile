@@ -20,7 +20,7 @@ test: .venv/for-test
 	    exit 1; }
 	@echo "Making the virtual environment .venv, from $< ..."
 	@$(PYTHON) -m venv .venv
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $(lastword $^)
+	@.venv/bin/python -m pip install -qq --disable-pip-version-check -r $(lastword $^)
 	@touch $@
 
 .PHONY: compare test

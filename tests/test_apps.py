@@ -1,0 +1,157 @@
+"""The applications without any server, judged by their specifications' own tools."""
+
+import asyncio
+import difflib
+import importlib.util
+import io
+import time
+import tokenize
+from wsgiref.util import setup_testing_defaults
+from wsgiref.validate import validator
+
+import pytest
+from asgiref.testing import ApplicationCommunicator
+from conftest import ROOT
+
+HELLO = b"Hello, World!\n"
+FILES = ["app.py", "slow_app.py"]
+CASES = [("app.py", m) for m in ("GET", "HEAD", "POST")] + [("slow_app.py", "GET")]
+
+
+def load(path):
+    """Return the `app` of the file at `path`, without the folder on the import path."""
+    spec = importlib.util.spec_from_file_location("loaded", ROOT / path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.app
+
+
+def call_wsgi(app, method="GET", path="/"):
+    """Return (status, headers, body) of one call under PEP 3333's validator."""
+    environ = {"REQUEST_METHOD": method, "PATH_INFO": path}
+    environ |= {"SCRIPT_NAME": "", "QUERY_STRING": ""}
+    setup_testing_defaults(environ)
+    started = []
+
+    def start_response(status, headers, exc_info=None):
+        started.append((status, headers))
+
+    answer = validator(app)(environ, start_response)
+    body = b"".join(answer)
+    answer.close()
+    return *started[0], body
+
+
+def call_asgi(app, scope):
+    """Return the messages that `app` sends for one `scope`, an empty request following."""
+
+    async def run():
+        instance = ApplicationCommunicator(app, scope)
+        await instance.send_input({"type": "http.request"})
+        messages = [await instance.receive_output(timeout=3) for _ in range(2)]
+        assert await instance.receive_nothing(), "more messages than the answer"
+        await instance.wait()
+        return messages
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize("file, method", CASES)
+def test_wsgi(file, method):
+    app = load(f"wsgi/{file}")
+    status, headers, body = call_wsgi(app, method, "/any/path")
+    assert (status, body) == ("200 OK", HELLO)
+    assert headers == [("Content-Type", "text/plain"), ("Content-Length", "14")]
+
+
+@pytest.mark.parametrize("file, method", CASES)
+def test_asgi(file, method):
+    scope = {"type": "http", "method": method, "path": "/any/path", "headers": []}
+    start, body = call_asgi(load(f"asgi/{file}"), scope)
+    headers = [(b"content-type", b"text/plain"), (b"content-length", b"14")]
+    assert start == {"type": "http.response.start", "status": 200, "headers": headers}
+    assert body == {"type": "http.response.body", "body": HELLO}
+
+
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("kind", ["lifespan", "websocket", "something new"])
+def test_asgi_refuses_other_scopes_at_once(file, kind):
+    async def run():
+        await ApplicationCommunicator(load(f"asgi/{file}"), {"type": kind}).wait()
+
+    begin = time.monotonic()
+    with pytest.raises(NotImplementedError):
+        asyncio.run(run())
+    assert time.monotonic() - begin < 0.5, "it slept before it looked"
+
+
+def test_slow_apps_wait_a_second_and_asgi_ones_together():
+    begin = time.monotonic()
+    call_wsgi(load("wsgi/slow_app.py"))
+    wsgi = time.monotonic() - begin
+
+    async def three():
+        app, sent = load("asgi/slow_app.py"), []
+
+        async def send(message):
+            sent.append(message)
+
+        await asyncio.gather(*(app({"type": "http"}, None, send) for _ in range(3)))
+        return sent
+
+    begin = time.monotonic()
+    assert len(asyncio.run(three())) == 6
+    asgi = time.monotonic() - begin
+    assert 0.95 < wsgi < 1.8 and 0.95 < asgi < 1.8
+
+
+@pytest.mark.parametrize(
+    "folder, module, wait",
+    [("wsgi", "time", "time.sleep(1)"), ("asgi", "asyncio", "await asyncio.sleep(1)")],
+)
+def test_slow_app_is_app_plus_the_wait(folder, module, wait):
+    fast, slow = ((ROOT / folder / f).read_text().splitlines() for f in FILES)
+    added = [
+        line[1:].strip()
+        for line in difflib.unified_diff(fast, slow, n=0, lineterm="")
+        if line[0] == "+" and not line.startswith("+++")
+    ]
+    taken = [
+        line[1:]
+        for line in difflib.unified_diff(fast, slow, n=0, lineterm="")
+        if line[0] == "-" and not line.startswith("---")
+    ]
+    assert taken == fast[:1] and fast[0].startswith('"""') and fast[0].endswith('"""')
+    assert added == [slow[0], "", f"import {module}", wait]
+
+
+def test_twins_have_the_same_parts_in_the_same_order():
+    def names(path):
+        text = (ROOT / path).read_text()
+        tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+        parts = (
+            "app",
+            "body",
+            "headers",
+            "start_response",
+            "send",
+            "NotImplementedError",
+        )
+        return [
+            t.string for t in tokens if t.type == tokenize.NAME and t.string in parts
+        ]
+
+    for file in FILES:
+        wsgi, asgi = names(f"wsgi/{file}"), names(f"asgi/{file}")
+        shared = ("app", "body", "headers")
+        assert [n for n in wsgi if n in shared] == [n for n in asgi if n in shared]
+
+
+def test_files_fit_on_a_slide():
+    for path in [*ROOT.glob("wsgi/*.py"), *ROOT.glob("asgi/*.py")]:
+        lines = path.read_text().splitlines()
+        assert len(lines) <= 26, path
+        assert lines[0].startswith('"""'), f"{path} lacks its opening sentence"
+    for name in FILES:
+        for folder in ("wsgi", "asgi"):
+            assert len((ROOT / folder / name).read_text().splitlines()) <= 20

@@ -1,0 +1,165 @@
+"""compare.py as a student runs it: a short run, each of its troubles, and Ctrl-C."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pexpect
+import pytest
+from conftest import ROOT, is_free
+
+NONSENSE = {
+    "PORT": "9",
+    "WEB_CONCURRENCY": "nonsense",
+    "GUNICORN_CMD_ARGS": "--bind nonsense --nonsense",
+    "UVICORN_PORT": "nonsense",
+    "LOCUST_HEADLESS": "true",
+    "LOCUST_USERS": "nonsense",
+    "http_proxy": "http://127.0.0.1:9",
+}
+
+
+def run(*arguments, folder=ROOT, python=sys.executable, env=NONSENSE):
+    """Run compare.py to its end in `folder`; return the completed process."""
+    return subprocess.run(
+        [python, "compare.py", *arguments],
+        cwd=folder,
+        env=os.environ | env,
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=100,
+    )
+
+
+@pytest.fixture
+def copy(tmp_path, free_ports):
+    """Return a function that copies the lesson, a text in compare.py replaced by another."""
+
+    def copy(old, new):
+        folder = tmp_path / "copy"
+        shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(".*"))
+        script = folder / "compare.py"
+        assert old in script.read_text()
+        script.write_text(script.read_text().replace(old, new))
+        return folder
+
+    return copy
+
+
+def processes():
+    """Return the command lines of all gunicorn, uvicorn and Locust processes."""
+    listed = subprocess.run(["ps", "-eo", "args="], check=True, capture_output=True)
+    lines = listed.stdout.decode(errors="replace").splitlines()
+    return [x for x in lines if re.search(r"/(gunicorn|uvicorn|locust)( |$)", x)]
+
+
+def test_short_run_in_a_hostile_environment(tmp_path, free_ports):
+    (tmp_path / ".locust.conf").write_text("users = nonsense\nheadless = true\n")
+    result = run(
+        "--users", "8", "--seconds", "3", env=NONSENSE | {"HOME": str(tmp_path)}
+    )
+    assert result.returncode == 0, result.stderr
+    assert "\r" not in result.stdout
+    assert "8 users, 3 s counted" in result.stdout
+    rows = re.findall(r"^(\w+)\$ (.*)\n(█+) +(.*)$", result.stdout, re.MULTILINE)
+    assert [row[0] for row in rows] == ["wsgi", "asgi"]
+    for row, ceiling, median in zip(rows, (4, 8), (2000, 1000), strict=True):
+        rate, predicted, share, middle, tail, failures = map(float, row[3].split())
+        assert predicted == ceiling and failures == 0
+        assert share == pytest.approx(1, abs=0.05)
+        assert rate == pytest.approx(ceiling * share, abs=0.1)
+        assert middle == pytest.approx(median, rel=0.15) and tail >= middle * 0.95
+    assert len(rows[0][2]) < len(rows[1][2])
+    assert not processes()
+
+
+def test_port_taken():
+    with socket.create_server(("0.0.0.0", 8000)):
+        result = run()
+    assert result.returncode == 1
+    assert "port 8000 is taken" in result.stderr and "lsof" in result.stderr
+    assert not processes()
+
+
+@pytest.mark.parametrize(
+    "old, new, said",
+    [
+        ("-w 4 slow_app:app", "-w 4 nosuch:app", "No module named 'nosuch'"),
+        ("gunicorn -w 4", "gunicorn -k asgi -w 4", "status 500"),
+        ("gunicorn -w 4", "nosuch -w 4", "nosuch was not found"),
+        ("START_LIMIT = 20", "START_LIMIT = 0", "no answer in 0 seconds"),
+    ],
+)
+def test_server_in_trouble(copy, old, new, said):
+    result = run("--seconds", "1", folder=copy(old, new))
+    assert result.returncode == 1
+    assert said in result.stderr and "compare.py" not in result.stderr
+    assert not processes()
+
+
+def test_failed_requests_are_marked(copy):
+    """The application answers the first request well, and no other one."""
+    folder = copy('    ("asgi", "gunicorn slow', '    # ("asgi", "gunicorn slow')
+    app = folder / "wsgi" / "slow_app.py"
+    flaw = (
+        "    if environ['HTTP_USER_AGENT'][:6] != 'Python':\n        raise ValueError\n"
+    )
+    app.write_text(app.read_text().replace("    time.sleep", flaw + "    time.sleep"))
+    result = run("--users", "4", "--seconds", "1", folder=folder)
+    assert result.returncode == 1
+    assert re.search(r" 0\.0 +4\.0 +0\.00 .*\n +FAILED \d+ times: .*500", result.stdout)
+
+
+@pytest.mark.parametrize("arguments", [["--users", "0"], ["--seconds", "many"]])
+def test_bad_arguments(arguments):
+    result = run(*arguments)
+    assert result.returncode == 2
+    assert "usage:" in result.stderr and "Traceback" not in result.stderr
+
+
+def test_nothing_installed(tmp_path):
+    """A Python without the requirements is told the command that brings them."""
+    subprocess.run(
+        [sys.executable, "-m", "venv", "--without-pip", tmp_path], check=True
+    )
+    result = run(python=str(tmp_path / "bin" / "python"))
+    assert result.returncode == 1
+    assert "pip install -r requirements.txt" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("seconds", [0.2, 1.0, 4.0])
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_nothing_behind(free_ports, kind, seconds):
+    process = subprocess.Popen(
+        [sys.executable, "compare.py"],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(seconds)
+    process.send_signal(kind)
+    said = process.communicate(timeout=20)[1]
+    assert process.returncode == 128 + kind and "Traceback" not in said
+    assert not processes() and is_free(8000)
+
+
+def test_progress_on_a_terminal(free_ports):
+    """A terminal shows the command and a moving bar; Ctrl-C there ends it."""
+    command = f"{sys.executable} compare.py"
+    with pexpect.spawn(command, cwd=ROOT, encoding="utf-8", timeout=20) as terminal:
+        terminal.expect_exact("wsgi$ gunicorn -w 4 slow_app:app")
+        terminal.expect(r"#+\.+ filling the queue, \d+ s")
+        assert [p for p in processes() if "locust" in p]
+        terminal.sendintr()
+        terminal.expect("Stopped. Every process it had started is gone.")
+        terminal.expect(pexpect.EOF)
+    assert terminal.exitstatus == 130
+    assert not processes()

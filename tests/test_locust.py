@@ -1,0 +1,84 @@
+"""The load test by hand: Locust's page, and a run without it against each slow app."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT, is_free
+
+import compare
+
+HEADLESS = [
+    sys.executable,
+    "-m",
+    "locust",
+    "--headless",
+    "-u",
+    "8",
+    "-r",
+    "8",
+    "--json",
+]
+
+
+@pytest.fixture
+def page(tmp_path, free_ports):
+    """Start `locust -f locustfile.py` as the README does; return a function that asks it."""
+    assert is_free(8089)
+    with compare.running("locust -f locustfile.py", ROOT, str(tmp_path)) as locust:
+        yield lambda path="/", form=None: compare.ask(locust, 8089, path, form).decode()
+
+
+def test_page_is_prefilled_and_for_this_machine_only(page):
+    found = re.search(r"window\.templateArgs = (\{.*\})", page())
+    form = json.loads(found[1])
+    assert form["host"] == "http://127.0.0.1:8000"
+    assert (form["num_users"], form["spawn_rate"]) == (100, 2)
+    with pytest.raises(OSError):  # another address of this machine (Linux), or none
+        compare.direct.open("http://127.0.0.2:8089/", timeout=2)
+
+
+def test_page_says_what_to_start_when_nobody_listens(page):
+    page("/swarm", "user_count=8&spawn_rate=8&host=http://127.0.0.1:8000")
+    compare.pause(1)
+    stats = json.loads(page("/stats/requests"))
+    assert stats["state"] == "stopped"
+    assert stats["stats"][-1]["num_requests"] == 0
+    said = [line for line in json.loads(page("/logs"))["master"] if "ERROR" in line]
+    assert len(said) == 1
+    assert "Nothing listens at http://127.0.0.1:8000" in said[0]
+    assert "gunicorn -w 4 slow_app:app" in said[0]
+
+
+def test_headless_run_without_a_server_fails():
+    command = [*HEADLESS, "-t", "3"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, check=False, text=True)
+    assert run.returncode == 1
+    assert run.stderr.count("Nothing listens at http://127.0.0.1:8000") == 1
+    assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize(
+    "folder, command, who, rounds",
+    [
+        ("wsgi", "gunicorn -w 4 slow_app:app", "gunicorn", [1, 2]),
+        (
+            "asgi",
+            "gunicorn slow_app:app -w 4 -k uvicorn_worker.UvicornWorker",
+            "uvicorn",
+            [1],
+        ),
+    ],
+)
+def test_eight_users(serve, folder, command, who, rounds):
+    """Four sync workers answer eight users in two rounds, event loops in one."""
+    with serve(folder, command):
+        run = [*HEADLESS, "-t", "4"]
+        run = subprocess.run(run, cwd=ROOT, capture_output=True, check=True)
+    (row,) = json.loads(run.stdout)
+    assert row["name"] == f"/ ({who})"
+    assert row["num_requests"] >= 8 and row["num_failures"] == 0
+    seconds = {round(float(ms) / 1000) for ms in row["response_times"]}
+    assert sorted(seconds) == rounds

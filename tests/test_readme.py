@@ -1,0 +1,231 @@
+"""The README's commands typed into three real terminals, its outputs compared, its
+listings and links checked.
+
+What the text says is what is done: "in terminal **wsgi**:" before a block says where it
+is typed, "Ctrl-C in terminal **wsgi**" presses it, a `text` block after a command is what
+must be seen. In it "..." stands for anything, and figures may be off by a sixth part.
+(pytest-codeblocks and byexample run a block to its end in one shell; the lesson needs
+servers that go on in one terminal while another one talks to them.)
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pexpect
+import pytest
+from conftest import ROOT
+from markdown_it import MarkdownIt
+
+PAGE = ROOT / "README.md"
+TOKENS = MarkdownIt("gfm-like", {"linkify": False}).parse(PAGE.read_text())
+INLINE = [c for t in TOKENS if t.type == "inline" for c in t.children]
+PROMPT = "<ready>"
+PATIENCE = 120  # seconds for one command
+FIGURE = r"(?<![\w.:/-])(\d+\.\d+|\d{4,})(?![\w.:/-])"
+
+
+def split_commands(block):
+    """Return the commands of a shell block, each with all of its lines."""
+    commands = [""]
+    for line in block.splitlines():
+        commands[-1] += line
+        checked = subprocess.run(
+            ["bash", "-nc", commands[-1]], check=False, stderr=subprocess.DEVNULL
+        )
+        if checked.returncode == 0:
+            commands.append("")
+        else:
+            commands[-1] += "\n"
+    return commands[:-1]
+
+
+def read_steps():
+    """Return the page's steps in order: [line, "type" or "press", terminal, text, shown]."""
+    steps = []
+    for token in TOKENS:
+        if token.type == "inline":
+            pressed = re.findall(r"Ctrl-C in\s+terminal\s+\*\*(\w+)\*\*", token.content)
+            steps += [
+                [token.map[0] + 1, "press", name, "Ctrl-C", ""] for name in pressed
+            ]
+            named = re.search(
+                r"in\s+terminal\s+\*\*(\w+)\*\*:$", token.content, re.IGNORECASE
+            )
+            terminal = named[1] if named else "client"
+        elif token.type == "fence" and token.info == "sh":
+            for command in split_commands(token.content):
+                steps.append([token.map[0] + 2, "type", terminal, command, ""])
+        elif token.type == "fence" and token.info == "text":
+            steps[-1][4] = token.content
+    return steps
+
+
+def mask(text):
+    """Return `text` without what belongs to a machine: colours, overwritten lines, names."""
+    text = re.sub(r"[^\n]*\r\x1b\[K", "", text.replace("\r\n", "\n"))
+    text = re.sub(r"\x1b\[[\d;]*m", "", text)
+    text = re.sub(r"Python \d[\d.]+", "Python 3", re.sub(r"\d+ cores", "cores", text))
+    return "\n".join(re.sub("█+", "█", line).rstrip() for line in text.splitlines())
+
+
+def agrees(shown, seen, whole):
+    """Return whether `seen` begins with, or if `whole` is, what the page has `shown`."""
+    parts = re.split(FIGURE, re.sub(" +", " ", mask(shown).strip()))
+    figures = parts[1::2]
+    words = [re.escape(p).replace(r"\.\.\.", ".*?") for p in parts[::2]]
+    words = [re.sub(r"(^|\\\n)\.\*\?(\\\n)", r"\1(?s:.*?)\2", w) for w in words]
+    pattern = r"\s*" + r"(\d+(?:\.\d+)?)".join(words)
+    match = (re.fullmatch if whole else re.match)(
+        pattern + (r"\s*" if whole else ""), re.sub(" +", " ", mask(seen))
+    )
+    return bool(match) and all(
+        abs(float(a) - float(b)) <= float(b) / 6
+        for a, b in zip(match.groups(), figures, strict=True)
+    )
+
+
+class Terminal:
+    """A bash in a terminal of its own, as a reader has it."""
+
+    def __init__(self, folder, environment):
+        settings = ["--norc", "--noprofile", "--noediting"]
+        self.bash = pexpect.spawn(
+            "bash", settings, cwd=folder, env=environment, echo=False, encoding="utf-8"
+        )
+        self.bash.setwinsize(50, 200)
+        self.bash.sendline(f"PS1='{PROMPT}' PS2=''")
+        self.bash.expect(f"{PROMPT}$")
+        self.busy = False
+
+    def type(self, command, shown):
+        """Type `command`; return when it has ended, or goes on and has printed `shown`."""
+        assert not self.busy, "the page has not said to press Ctrl-C here"
+        self.bash.sendline(command)
+        until, settled = time.monotonic() + PATIENCE, None
+        while time.monotonic() < until:
+            try:
+                self.bash.expect(PROMPT, timeout=0.2)
+            except pexpect.TIMEOUT:
+                if settled is None and shown and agrees(shown, self.bash.before, False):
+                    settled = time.monotonic()
+                if settled and time.monotonic() > settled + 1:  # nobody types faster
+                    self.busy = True
+                    return
+                continue
+            seen = mask(re.sub(r"(\(\.venv\) )+$", "", self.bash.before))
+            assert not shown or agrees(shown, seen, True), seen
+            assert self.status() == (1 if command.startswith("diff") else 0), seen
+            return
+        pytest.fail(f"no prompt, and not what the page shows, but:\n{self.bash.before}")
+
+    def press_ctrl_c(self):
+        """End what runs here; it must end with exit code 0 and without a traceback."""
+        assert self.busy, "nothing runs here"
+        self.bash.sendintr()
+        self.bash.expect(PROMPT, timeout=20)
+        self.busy = False
+        assert "Traceback" not in self.bash.before
+        assert self.status() == 0, self.bash.before
+
+    def status(self):
+        """Return the exit code of the last command."""
+        self.bash.sendline("echo code=$?")
+        self.bash.expect(rf"code=(\d+)[^<]*{PROMPT}", timeout=10)
+        return int(self.bash.match[1])
+
+
+@pytest.fixture(scope="module")
+def terminals(tmp_path_factory, free_ports):
+    """Three terminals in a fresh copy of the repository, where nothing is set up."""
+    folder = tmp_path_factory.mktemp("clone") / "lesson"
+    unwanted = shutil.ignore_patterns(".*", "__pycache__")
+    shutil.copytree(ROOT, folder, ignore=unwanted)
+    programs = tmp_path_factory.mktemp("bin")
+    (programs / "python3").symlink_to(sys._base_executable)
+    left_out = ("MAKELEVEL", "VIRTUAL_ENV", "PYTEST_", "PORT", "WEB_CONCURRENCY")
+    env = {k: v for k, v in os.environ.items() if not k.startswith(left_out)}
+    path = [p for p in env["PATH"].split(":") if Path(p) != ROOT / ".venv" / "bin"]
+    env |= {"PATH": ":".join([str(programs), *path]), "TERM": "xterm"}
+    terminals = {}
+    for name in ("client", "wsgi", "asgi"):
+        terminals[name] = Terminal(folder, env)
+    yield terminals
+    for terminal in terminals.values():
+        if terminal.busy:
+            terminal.bash.sendintr()
+            terminal.bash.expect(PROMPT, timeout=20)
+        terminal.bash.close(force=True)
+
+
+@pytest.mark.parametrize(
+    "line, do, terminal, text, shown",
+    read_steps(),
+    ids=lambda value: str(value).splitlines()[0][:60] if value else "",
+)
+def test_step(terminals, line, do, terminal, text, shown):
+    if text == "make test":
+        pytest.skip("this is that very run")
+    if do == "press":
+        terminals[terminal].press_ctrl_c()
+    else:
+        terminals[terminal].type(text, shown)
+
+
+def test_nothing_is_left_running(terminals):
+    assert not [name for name, terminal in terminals.items() if terminal.busy]
+
+
+@pytest.mark.parametrize(
+    "command",
+    dict.fromkeys(
+        c.content
+        for c in INLINE
+        if c.type == "code_inline" and re.match(r"g?u[nv]i\w+ .*app:app", c.content)
+    ),
+)
+def test_command_in_the_text(serve, command):
+    folder = "asgi" if re.search(r"^uvicorn|-k", command) else "wsgi"
+    with serve(folder, command):
+        pass  # it has answered
+
+
+def test_listings_are_the_files():
+    found, before = [], ""
+    for token in TOKENS:
+        if token.type == "inline":
+            before = token.content
+        if token.type == "fence" and token.info == "python":
+            path = re.search(r"`([^`]+\.py)`", before)[1]
+            assert token.content == (ROOT / path).read_text(), path
+            found.append(path)
+    assert found, "the page lists no file"
+
+
+def test_links_and_paths_exist():
+    links = [c.attrs["href"] for c in INLINE if c.type == "link_open"]
+    code = [c.content for c in INLINE if c.type == "code_inline"]
+    inner = [link for link in links if "//" not in link]
+    inner += [c for c in code if re.fullmatch(r"[\w./-]+\.(py|conf|txt)|\w+/", c)]
+    assert len(inner) > 5
+    assert not [path for path in inner if not (ROOT / path.split("#")[0]).exists()]
+
+
+def test_page_is_not_too_long():
+    words = sum(len(t.content.split()) for t in TOKENS if t.type == "inline")
+    assert words <= 2200
+
+
+def test_the_comparison_itself_can_fail():
+    shown = "1.00 s\n...\n40 users, 10009 ms\n[...] 27.0.1\n"
+    assert agrees(shown, "1.02 s\nmany\nlines\n40 users, 10000 ms\n[x] 27.0.1\n", True)
+    assert agrees(shown, "1.02 s\n\n40 users, 10000 ms\n[x] 27.0.1\nand more", False)
+    assert not agrees(shown, "2.02 s\n\n40 users, 10000 ms\n[x] 27.0.1\n", True)
+    assert not agrees(shown, "1.02 s\n\n41 users, 10000 ms\n[x] 27.0.1\n", True)
+    assert not agrees(shown, "1.02 s\n\n40 users, 10000 ms\n[x] 27.0.2\n", True)
+    assert not agrees(shown, "1.02 s\n\n40 users, 10000 ms\n[x] 27.0.1\nmore", True)
+    assert not agrees("yes", "no", False) and not agrees("yes", "", False)

@@ -1,0 +1,105 @@
+"""The launchers and servers as processes: they answer, reload, and end when told to."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import ROOT, is_free
+
+import compare
+
+LAUNCHERS = ["wsgi/runfromgunicorn.py", "asgi/runfromuvicorn.py"]
+
+
+def answer():
+    """Return what port 8000 answers to GET /, or b"" if nobody does."""
+    try:
+        with compare.direct.open("http://127.0.0.1:8000/", timeout=5) as response:
+            return response.read()
+    except OSError:
+        return b""
+
+
+def wait_until(condition, seconds=15):
+    """Return when `condition()` is true. Raises AssertionError after `seconds`."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.1)
+
+
+def descendants(pid):
+    """Return the ids of the processes in the process group `pid`."""
+    listed = subprocess.run(
+        ["ps", "-eo", "pid=,pgid="], check=True, capture_output=True
+    )
+    pairs = [line.split() for line in listed.stdout.decode().splitlines()]
+    return [int(one) for one, group in pairs if int(group) == pid]
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_launcher(launcher, tmp_path, free_ports):
+    """It works from any folder, says what it serves, reloads, and ends by Ctrl-C."""
+    folder = launcher.split("/")[0]
+    shutil.copytree(ROOT / folder, tmp_path / folder)
+    assert is_free(8000)
+    command = f"{sys.executable} {tmp_path / launcher}"
+    with compare.running(command, "/", str(tmp_path)) as process:
+        compare.ask(process, 8000)
+        served = f"{folder}/app.py is served at http://127.0.0.1:8000"
+        assert served in process.log.read_text()
+        time.sleep(1)  # nobody edits faster
+        app = tmp_path / folder / "app.py"
+        app.write_text(app.read_text().replace("Hello", "Howdy"))
+        wait_until(lambda: answer() == b"Howdy, World!\n")
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        assert process.wait(timeout=15) == 0
+        wait_until(lambda: not descendants(process.pid))
+        assert "Traceback" not in process.log.read_text()
+
+
+def test_breakpoint_is_never_timed_out():
+    """The default would kill a silent worker after 30 seconds (gunicorn: timeout)."""
+    code = "from runfromgunicorn import FromPython; print(FromPython().cfg.timeout)"
+    command = [sys.executable, "-c", code]
+    shown = subprocess.run(command, cwd=ROOT / "wsgi", check=True, capture_output=True)
+    assert shown.stdout.split() == [b"0"]
+
+
+@pytest.mark.parametrize(
+    "folder, command",
+    [
+        ("asgi", "gunicorn slow_app:app -w 4 -k uvicorn.workers.UvicornWorker"),
+        ("asgi", "gunicorn app:app -w 4 -k uvicorn.workers.UvicornWorker"),
+        ("wsgi", "gunicorn -w 4 app:app"),
+        ("asgi", "uvicorn app:app --reload"),
+    ],
+)
+def test_server_ends_by_ctrl_c(serve, folder, command):
+    with serve(folder, command) as process:
+        assert answer() == b"Hello, World!\n"
+        time.sleep(1)  # until all workers have started
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(timeout=15) == 0
+        wait_until(lambda: not descendants(process.pid))
+
+
+def test_start_of_a_slow_app_is_not_slow(serve):
+    """Its sleep comes after it has turned the server's lifespan scope away."""
+    begin = time.monotonic()
+    with serve("asgi", "uvicorn slow_app:app") as process:
+        assert time.monotonic() - begin < 8
+        assert "Application startup complete" in process.log.read_text()
+
+
+def test_old_spelling_is_deprecated():
+    """What the README says of it."""
+    code = "import uvicorn.workers"
+    command = [sys.executable, "-W", "default", "-c", code]
+    shown = subprocess.run(command, check=True, capture_output=True).stderr.decode()
+    assert re.search("DeprecationWarning.*uvicorn-worker", shown)
