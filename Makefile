@@ -21,6 +21,6 @@ test: .venv/for-test
 	@echo "Making the virtual environment .venv, from $< ..."
 	@$(PYTHON) -m venv .venv
 	@.venv/bin/python -m pip install -qq --disable-pip-version-check -r $(lastword $^)
-	@touch $@
+	@touch .venv/for-compare $@
 
 .PHONY: compare test

@@ -15,7 +15,6 @@ from conftest import ROOT
 
 HELLO = b"Hello, World!\n"
 FILES = ["app.py", "slow_app.py"]
-CASES = [("app.py", m) for m in ("GET", "HEAD", "POST")] + [("slow_app.py", "GET")]
 
 
 def load(path):
@@ -56,18 +55,17 @@ def call_asgi(app, scope):
     return asyncio.run(run())
 
 
-@pytest.mark.parametrize("file, method", CASES)
-def test_wsgi(file, method):
-    app = load(f"wsgi/{file}")
-    status, headers, body = call_wsgi(app, method, "/any/path")
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+def test_wsgi(method):
+    status, headers, body = call_wsgi(load("wsgi/app.py"), method, "/any/path")
     assert (status, body) == ("200 OK", HELLO)
     assert headers == [("Content-Type", "text/plain"), ("Content-Length", "14")]
 
 
-@pytest.mark.parametrize("file, method", CASES)
-def test_asgi(file, method):
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+def test_asgi(method):
     scope = {"type": "http", "method": method, "path": "/any/path", "headers": []}
-    start, body = call_asgi(load(f"asgi/{file}"), scope)
+    start, body = call_asgi(load("asgi/app.py"), scope)
     headers = [(b"content-type", b"text/plain"), (b"content-length", b"14")]
     assert start == {"type": "http.response.start", "status": 200, "headers": headers}
     assert body == {"type": "http.response.body", "body": HELLO}
@@ -87,7 +85,7 @@ def test_asgi_refuses_other_scopes_at_once(file, kind):
 
 def test_slow_apps_wait_a_second_and_asgi_ones_together():
     begin = time.monotonic()
-    call_wsgi(load("wsgi/slow_app.py"))
+    assert call_wsgi(load("wsgi/slow_app.py"))[2] == HELLO
     wsgi = time.monotonic() - begin
 
     async def three():
@@ -100,7 +98,7 @@ def test_slow_apps_wait_a_second_and_asgi_ones_together():
         return sent
 
     begin = time.monotonic()
-    assert len(asyncio.run(three())) == 6
+    assert [m["body"] for m in asyncio.run(three()) if "body" in m] == [HELLO] * 3
     asgi = time.monotonic() - begin
     assert 0.95 < wsgi < 1.8 and 0.95 < asgi < 1.8
 
