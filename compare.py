@@ -37,7 +37,7 @@ WAIT = 1.0  # seconds that slow_app.py waits
 PORT = 8000
 START_LIMIT = 20  # seconds in which a server, and Locust, must have answered
 QUEUE_LIMIT = 60  # seconds; a queue that is not full by then is called growing
-COLUMNS = "{:26}{:>8}{:>9}{:>7}{:>13}{:>13}{:>9}"
+COLUMNS = "{:20}{:>8}{:>9}{:>7}{:>13}{:>13}{:>9}"
 ROOT = Path(__file__).resolve().parent
 TAKEN = f"""Nothing was started: port {PORT} is taken, perhaps by a server left running.
 See who has it, with one of
@@ -137,8 +137,8 @@ def wait_for(seconds, what, server):
     start = time.monotonic()
     while (left := start + seconds - time.monotonic()) > 0:
         if sys.stdout.isatty():
-            bar = "#" * round(26 * (1 - left / seconds))
-            print(f"\r\033[K{bar:.<26} {what}, {left:.0f} s", end="", flush=True)
+            bar = "#" * round(20 * (1 - left / seconds))
+            print(f"\r\033[K{bar:.<20} {what}, {left:.0f} s", end="", flush=True)
         pause(min(0.1, left))
         if server.poll() is not None:
             raise trouble(server, "ended by itself")
@@ -192,8 +192,9 @@ def table(users, seconds):
         stats, rate, full = measure(folder, command, slots, users, seconds)
         total = stats["stats"][-1]
         times = total["median_response_time"], total["response_time_percentile_0.95"]
-        times = [round(t) if full else "growing" for t in times]
-        bar = "█" * min(26, math.ceil(26 * rate * WAIT / users))
+        # Two digits, which is how finely Locust keeps its percentiles.
+        times = [round(t, 2 - len(str(round(t)))) if full else "growing" for t in times]
+        bar = "█" * min(20, math.ceil(20 * rate * WAIT / users))
         ceiling = min(slots, users) / WAIT
         figures = f"{rate:.1f}", f"{ceiling:.1f}", f"{rate / ceiling:.2f}", *times
         back = "\r\033[K" if sys.stdout.isatty() else ""

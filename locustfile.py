@@ -34,14 +34,13 @@ class Visitor(FastHttpUser):
 @events.test_start.add_listener
 def somebody_must_listen(environment, **_):
     host, options = urlsplit(environment.host or ""), environment.parsed_options
-    environment.process_exit_code = None
     if options.worker:
         return  # its master has looked
     try:
         socket.create_connection((host.hostname, host.port or 80), timeout=5).close()
     except OSError:
         logger.error(NOBODY, environment.host)
-        environment.process_exit_code = 1 if options.headless else None
         runner = environment.runner
+        runner.log_exception("local", NOBODY % environment.host, "")  # tab Exceptions
         gevent.spawn(runner.quit if options.headless else runner.stop)
         raise gevent.GreenletExit from None  # a listener can't cancel a start otherwise

@@ -8,7 +8,7 @@ from pathlib import Path
 import uvicorn
 
 if __name__ == "__main__":  # the reloader imports this file again in the server process
-    print("asgi/app.py is served at http://127.0.0.1:8000 (Ctrl-C ends it)", flush=True)
+    print("Starting asgi/app.py at http://127.0.0.1:8000 (Ctrl-C ends it)", flush=True)
     here = str(Path(__file__).parent)
     uvicorn.run(
         "app:app",  # a name, not the callable: a new process imports the edited file

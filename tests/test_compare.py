@@ -38,7 +38,7 @@ def run(*arguments, folder=ROOT, python=sys.executable, env=NONSENSE):
 
 
 @pytest.fixture
-def copy(tmp_path, free_ports):
+def copy(tmp_path, no_more_processes):
     """Return a function that copies the lesson, a text in compare.py replaced by another."""
 
     def copy(old, new):
@@ -53,13 +53,25 @@ def copy(tmp_path, free_ports):
 
 
 def processes():
-    """Return the command lines of all gunicorn, uvicorn and Locust processes."""
-    listed = subprocess.run(["ps", "-eo", "args="], check=True, capture_output=True)
+    """Return {id: command line} of all gunicorn, uvicorn and Locust processes."""
+    listed = subprocess.run(
+        ["ps", "-eo", "pid=,args="], check=True, capture_output=True
+    )
     lines = listed.stdout.decode(errors="replace").splitlines()
-    return [x for x in lines if re.search(r"/(gunicorn|uvicorn|locust)( |$)", x)]
+    pairs = [line.split(maxsplit=1) for line in lines if len(line.split()) > 1]
+    return {pid: x for pid, x in pairs if re.search(r"/(gunicorn|uvicorn|locust) ", x)}
 
 
-def test_short_run_in_a_hostile_environment(tmp_path, free_ports):
+@pytest.fixture
+def no_more_processes(free_ports):
+    """Assert that there are no more servers after a test than before."""
+    before = processes()
+    yield
+    left = {pid: x for pid, x in processes().items() if pid not in before}
+    assert not left and is_free(8000)
+
+
+def test_short_run_in_a_hostile_environment(tmp_path, no_more_processes):
     (tmp_path / ".locust.conf").write_text("users = nonsense\nheadless = true\n")
     result = run(
         "--users", "8", "--seconds", "1", env=NONSENSE | {"HOME": str(tmp_path)}
@@ -76,15 +88,13 @@ def test_short_run_in_a_hostile_environment(tmp_path, free_ports):
         assert rate == pytest.approx(ceiling * share, abs=0.1)
         assert middle == pytest.approx(median, rel=0.15) and tail >= middle * 0.95
     assert len(rows[0][2]) < len(rows[1][2])
-    assert not processes()
 
 
-def test_port_taken():
+def test_port_taken(no_more_processes):
     with socket.create_server(("0.0.0.0", 8000)):
         result = run()
     assert result.returncode == 1
     assert "port 8000 is taken" in result.stderr and "lsof" in result.stderr
-    assert not processes()
 
 
 @pytest.mark.parametrize(
@@ -100,7 +110,6 @@ def test_server_in_trouble(copy, old, new, said):
     result = run("--seconds", "1", folder=copy(old, new))
     assert result.returncode == 1
     assert said in result.stderr and "compare.py" not in result.stderr
-    assert not processes()
 
 
 def test_failed_requests_are_marked(copy):
@@ -143,7 +152,7 @@ def test_nothing_installed(tmp_path):
         (signal.SIGTERM, 3),
     ],
 )
-def test_a_signal_leaves_nothing_behind(free_ports, kind, seconds):
+def test_a_signal_leaves_nothing_behind(no_more_processes, kind, seconds):
     process = subprocess.Popen(
         [sys.executable, "compare.py"],
         cwd=ROOT,
@@ -155,18 +164,49 @@ def test_a_signal_leaves_nothing_behind(free_ports, kind, seconds):
     process.send_signal(kind)
     said = process.communicate(timeout=20)[1]
     assert process.returncode == 128 + kind and "Traceback" not in said
-    assert not processes() and is_free(8000)
 
 
-def test_progress_on_a_terminal(free_ports):
+def test_progress_on_a_terminal(no_more_processes):
     """A terminal shows the command and a moving bar; Ctrl-C there ends it."""
     command = f"{sys.executable} compare.py"
     with pexpect.spawn(command, cwd=ROOT, encoding="utf-8", timeout=20) as terminal:
         terminal.expect_exact("wsgi$ gunicorn -w 4 slow_app:app")
         terminal.expect(r"#+\.+ filling the queue, \d+ s")
-        assert [p for p in processes() if "locust" in p]
+        assert [x for x in processes().values() if "--web-port" in x]
         terminal.sendintr()
         terminal.expect("Stopped. Every process it had started is gone.")
         terminal.expect(pexpect.EOF)
     assert terminal.exitstatus == 130
-    assert not processes()
+
+
+def make(*arguments, folder):
+    """Run make in `folder`; return the completed process, its output as text."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
+    command = ["make", *arguments]
+    return subprocess.run(
+        command, cwd=folder, env=env, capture_output=True, check=False, text=True
+    )
+
+
+def test_make_says_that_python_is_too_old(tmp_path):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    shutil.copy(ROOT / "requirements.txt", tmp_path)
+    old = tmp_path / "python3.9"
+    old.write_text("#!/bin/sh\nexit 1\n")  # what the version check in it comes to
+    old.chmod(0o755)
+    result = make("compare", f"PYTHON={old}", folder=tmp_path)
+    assert result.returncode != 0
+    assert "needs Python 3.11 or newer" in result.stdout
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_make_sets_up_only_what_is_missing_or_out_of_date(tmp_path):
+    for name in ("Makefile", "requirements.txt", "requirements-dev.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    assert "pip install" in make("-n", "compare", folder=tmp_path).stdout
+    (tmp_path / ".venv").mkdir()
+    for stamp in ("for-compare", "for-test"):
+        (tmp_path / ".venv" / stamp).touch()
+    assert "pip install" not in make("-n", "compare", "test", folder=tmp_path).stdout
+    os.utime(tmp_path / "requirements.txt", (time.time() + 9, time.time() + 9))
+    assert "pip install" in make("-n", "compare", folder=tmp_path).stdout

@@ -47,7 +47,8 @@ def test_page_says_what_to_start_when_nobody_listens(page):
     assert stats["state"] == "stopped"
     assert stats["stats"][-1]["num_requests"] == 0
     said = [line for line in json.loads(page("/logs"))["master"] if "ERROR" in line]
-    assert len(said) == 1
+    shown = [row["msg"] for row in json.loads(page("/exceptions"))["exceptions"]]
+    assert len(said) == len(shown) == 1 and shown[0] in said[0]
     assert "Nothing listens at http://127.0.0.1:8000" in said[0]
     assert "gunicorn -w 4 slow_app:app" in said[0]
 

@@ -51,7 +51,7 @@ def test_launcher(launcher, tmp_path, free_ports):
     command = f"{sys.executable} {tmp_path / launcher}"
     with compare.running(command, "/", str(tmp_path)) as process:
         compare.ask(process, 8000)
-        served = f"{folder}/app.py is served at http://127.0.0.1:8000"
+        served = f"Starting {folder}/app.py at http://127.0.0.1:8000"
         assert served in process.log.read_text()
         time.sleep(1)  # nobody edits faster
         app = tmp_path / folder / "app.py"

@@ -8,4 +8,4 @@ def app(environ, start_response):
         ("Content-Length", str(len(body))),  # names and values are str
     ]
     start_response("200 OK", headers)
-    return [body]  # any iterable of bytes; bytes alone would go out one by one
+    return [body]  # an iterable of bytes objects; body alone is one of numbers

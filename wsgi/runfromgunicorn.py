@@ -22,5 +22,5 @@ class FromPython(BaseApplication):  # gunicorn's documented way: gunicorn.org/cu
 
 
 if __name__ == "__main__":
-    print("wsgi/app.py is served at http://127.0.0.1:8000 (Ctrl-C ends it)", flush=True)
+    print("Starting wsgi/app.py at http://127.0.0.1:8000 (Ctrl-C ends it)", flush=True)
     FromPython().run()
