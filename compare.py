@@ -193,7 +193,7 @@ def table(users, seconds):
         total = stats["stats"][-1]
         times = total["median_response_time"], total["response_time_percentile_0.95"]
         # Two digits, which is how finely Locust keeps its percentiles.
-        times = [round(t, 2 - len(str(round(t)))) if full else "growing" for t in times]
+        times = [int(float(f"{t:.2g}")) if full else "growing" for t in times]
         bar = "█" * min(20, math.ceil(20 * rate * WAIT / users))
         ceiling = min(slots, users) / WAIT
         figures = f"{rate:.1f}", f"{ceiling:.1f}", f"{rate / ceiling:.2f}", *times
