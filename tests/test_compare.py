@@ -128,7 +128,18 @@ def test_failed_requests_are_marked(copy):
     assert re.search(r" 0\.0 +4\.0 +0\.00 .*\n +FAILED \d+ times: .*500", result.stdout)
 
 
-@pytest.mark.parametrize("arguments", [["--users", "0"], ["--seconds", "many"]])
+def test_a_queue_that_still_grows_has_no_median(copy):
+    """Sixteen users fill four slots in four seconds; it may wait for one only."""
+    folder = copy("QUEUE_LIMIT = 60", "QUEUE_LIMIT = 1")
+    script = folder / "compare.py"
+    script.write_text(script.read_text().replace('    ("asgi",', '    # ("asgi",'))
+    result = run("--users", "16", "--seconds", "1", folder=folder)
+    assert re.search(r" 4\.\d +4\.0 +\d\.\d\d +growing +growing +0\n", result.stdout)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--users", "0"], ["--users", "9999"], ["--seconds", "many"]]
+)
 def test_bad_arguments(arguments):
     result = run(*arguments)
     assert result.returncode == 2

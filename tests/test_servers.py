@@ -73,16 +73,6 @@ def test_breakpoint_is_never_timed_out():
     assert shown.stdout.split() == [b"0"]
 
 
-def test_older_spelling_of_the_worker(serve):
-    """It still works, as the README says, and ends by Ctrl-C."""
-    command = "gunicorn slow_app:app -w 4 -k uvicorn.workers.UvicornWorker"
-    with serve("asgi", command) as process:
-        assert answer() == b"Hello, World!\n"
-        os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(timeout=15) == 0
-        wait_until(lambda: not descendants(process.pid))
-
-
 def test_older_spelling_is_deprecated():
     """What the README says of it."""
     code = "import uvicorn.workers"
