@@ -72,7 +72,8 @@ def clean_environment(home):
         "PATH": f"{os.path.dirname(sys.executable)}:{env.get('PATH', os.defpath)}",
         "PYTHONUSERBASE": site.getuserbase(),  # stays in the real home
         "HOME": home,
-        "GUNICORN_CMD_ARGS": f"--config={os.devnull}",  # and no gunicorn.conf.py
+        # Settings from a module that has none, not from a gunicorn.conf.py.
+        "GUNICORN_CMD_ARGS": "--config python:__future__ --no-control-socket",
     }
 
 
@@ -162,9 +163,9 @@ def measure(folder, command, slots, users, seconds):
     with contextlib.ExitStack() as stack:
         home = stack.enter_context(tempfile.TemporaryDirectory())
         server = stack.enter_context(running(command, ROOT / folder, home))
-        ask(server, PORT)
         locust = f"locust -f locustfile.py --web-port {page}"
         locust = stack.enter_context(running(locust, ROOT, home))
+        ask(server, PORT)
         form = f"user_count={users}&spawn_rate={users}&host=http://127.0.0.1:{PORT}"
         ask(locust, page, "/swarm", form)  # what the page's Start button does
         wait_for(fill, "filling the queue", server)
@@ -173,7 +174,9 @@ def measure(folder, command, slots, users, seconds):
         wait_for(seconds, "counting", server)
         stats = json.loads(ask(locust, page, "/stats/requests"))
         seconds = time.monotonic() - start
-    total = stats["stats"][-1]
+        total = stats["stats"][-1]
+        if not total["num_requests"]:
+            raise trouble(locust, "counted no request")
     rate = (total["num_requests"] - total["num_failures"]) / seconds
     # Little's law once more: with all users in flight, rate x mean time is their number.
     in_flight = rate * total["avg_response_time"] / 1000
@@ -216,7 +219,8 @@ def main():
     if not (1 <= options.users <= 5000 and 1 <= options.seconds <= 600):
         parser.error("--users goes from 1 to 5000, --seconds from 1 to 600")
     for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(kind, lambda number, frame: signals.append(number))
+        if signal.getsignal(kind) is not signal.SIG_IGN:  # as nohup wants it
+            signal.signal(kind, lambda number, frame: signals.append(number))
     sys.stdout.reconfigure(errors="replace")  # a terminal that knows no blocks
     try:
         return 1 if table(options.users, options.seconds) else 0

@@ -3,8 +3,6 @@
 python runfromgunicorn.py
 """
 
-from pathlib import Path
-
 from gunicorn.app.base import BaseApplication
 from gunicorn.util import import_app
 
@@ -15,7 +13,6 @@ class FromPython(BaseApplication):  # gunicorn's documented way: gunicorn.org/cu
         self.cfg.set("workers", 1)  # a breakpoint wants the terminal for itself
         self.cfg.set("timeout", 0)  # else a worker at a breakpoint is killed after 30 s
         self.cfg.set("reload", True)
-        self.cfg.set("chdir", str(Path(__file__).parent))
 
     def load(self):  # runs in the worker, so a new worker imports the edited file
         return import_app("app:app")
