@@ -157,7 +157,9 @@ def terminals(tmp_path_factory, free_ports):
     unwanted = shutil.ignore_patterns(".*", "__pycache__")
     shutil.copytree(ROOT, folder, ignore=unwanted)
     if (ROOT / ".venv" / "for-test").exists():
-        shutil.copytree(ROOT / ".venv", folder / ".venv", symlinks=True)
+        heavy = shutil.ignore_patterns("lib")
+        shutil.copytree(ROOT / ".venv", folder / ".venv", symlinks=True, ignore=heavy)
+        (folder / ".venv" / "lib").symlink_to(ROOT / ".venv" / "lib")
     programs = tmp_path_factory.mktemp("bin")
     (programs / "python3").symlink_to(sys._base_executable)
     left_out = ("MAKELEVEL", "VIRTUAL_ENV", "PYTEST_", "PORT", "WEB_CONCURRENCY")
