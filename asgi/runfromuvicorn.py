@@ -1,4 +1,4 @@
-"""Started from Python: one process that reloads on every edit and waits at breakpoints.
+"""Started from Python: one worker that reloads on every edit and waits at breakpoints.
 
 python runfromuvicorn.py
 """
@@ -14,6 +14,7 @@ if __name__ == "__main__":  # the reloader imports this file again in the server
         "app:app",  # a name, not the callable: a new process imports the edited file
         host="127.0.0.1",
         port=8000,
+        workers=1,  # a breakpoint wants the terminal for itself
         reload=True,
         reload_dirs=[here],
         app_dir=here,
