@@ -18,7 +18,7 @@ test: .venv/for-test
 	    echo "This lesson needs Python 3.11 or newer, and '$(PYTHON)' is not."; \
 	    echo "Name one that is, for example: make $(MAKECMDGOALS) PYTHON=python3.12"; \
 	    exit 1; }
-	@echo "Making the virtual environment .venv, from $< ..."
+	@echo "Making the virtual environment .venv, from $(lastword $^) ..."
 	@$(PYTHON) -m venv .venv
 	@.venv/bin/python -m pip install -qq --disable-pip-version-check -r $(lastword $^)
 	@touch .venv/for-compare $@

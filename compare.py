@@ -61,6 +61,13 @@ def pause(seconds=0.1):
         raise KeyboardInterrupt
 
 
+def is_free(port):
+    """Return whether nothing listens at `port` of this machine."""
+    with socket.socket() as probe:
+        probe.settimeout(WAIT)
+        return probe.connect_ex(("127.0.0.1", port)) == errno.ECONNREFUSED
+
+
 def clean_environment(home):
     """Return the environment without what gunicorn, uvicorn and Locust would obey.
 
@@ -151,10 +158,8 @@ def measure(folder, command, slots, users, seconds):
     Returns Locust's statistics (a dict; times in milliseconds), the requests served
     per second, and whether the queue was full: it is not if QUEUE_LIMIT came first.
     """
-    with socket.socket() as probe:
-        probe.settimeout(WAIT)
-        if probe.connect_ex(("127.0.0.1", PORT)) != errno.ECONNREFUSED:
-            raise Trouble(TAKEN)
+    if not is_free(PORT):
+        raise Trouble(TAKEN)
     with socket.create_server(("127.0.0.1", 0)) as free:
         page = free.getsockname()[1]
     rounds = max(1, math.ceil(users / slots))  # until all users wait in the queue

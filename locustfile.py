@@ -39,8 +39,8 @@ def somebody_must_listen(environment, **_):
     try:
         socket.create_connection((host.hostname, host.port or 80), timeout=5).close()
     except OSError:
-        logger.error(NOBODY, environment.host)
-        runner = environment.runner
-        runner.log_exception("local", NOBODY % environment.host, "")  # tab Exceptions
+        said, runner = NOBODY % environment.host, environment.runner
+        logger.error(said)
+        runner.log_exception("local", said, "")  # for the tab Exceptions
         gevent.spawn(runner.quit if options.headless else runner.stop)
         raise gevent.GreenletExit from None  # a listener can't cancel a start otherwise

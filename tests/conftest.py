@@ -1,7 +1,6 @@
 """What several test files use: the ports must be free, a server that is surely ours."""
 
 import contextlib
-import socket
 import sys
 from pathlib import Path
 
@@ -11,12 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import compare
-
-
-def is_free(port):
-    """Return whether nothing listens at `port` of this machine."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
+from compare import is_free
 
 
 @pytest.fixture(scope="session")

@@ -109,16 +109,9 @@ def test_slow_apps_wait_a_second_and_asgi_ones_together():
 )
 def test_slow_app_is_app_plus_the_wait(folder, module, wait):
     fast, slow = ((ROOT / folder / f).read_text().splitlines() for f in FILES)
-    added = [
-        line[1:].strip()
-        for line in difflib.unified_diff(fast, slow, n=0, lineterm="")
-        if line[0] == "+" and not line.startswith("+++")
-    ]
-    taken = [
-        line[1:]
-        for line in difflib.unified_diff(fast, slow, n=0, lineterm="")
-        if line[0] == "-" and not line.startswith("---")
-    ]
+    lines = list(difflib.ndiff(fast, slow))
+    added = [line[2:].strip() for line in lines if line.startswith("+ ")]
+    taken = [line[2:] for line in lines if line.startswith("- ")]
     assert taken == fast[:1] and fast[0].startswith('"""') and fast[0].endswith('"""')
     assert added == [slow[0], "", f"import {module}", wait]
 

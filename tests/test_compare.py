@@ -11,7 +11,9 @@ import time
 
 import pexpect
 import pytest
-from conftest import ROOT, is_free
+from conftest import ROOT
+
+from compare import is_free
 
 NONSENSE = {
     "PORT": "9",
@@ -22,6 +24,7 @@ NONSENSE = {
     "LOCUST_USERS": "nonsense",
     "http_proxy": "http://127.0.0.1:9",
 }
+WSGI_ONLY = ('    ("asgi",', '    # ("asgi",')  # a change to compare.py's rows
 
 
 def run(*arguments, folder=ROOT, python=sys.executable, env=NONSENSE):
@@ -39,14 +42,15 @@ def run(*arguments, folder=ROOT, python=sys.executable, env=NONSENSE):
 
 @pytest.fixture
 def copy(tmp_path, no_more_processes):
-    """Return a function that copies the lesson, a text in compare.py replaced by another."""
+    """Return copy((old, new), ...): copy the lesson, with these changes to compare.py."""
 
-    def copy(old, new):
+    def copy(*changes):
         folder = tmp_path / "copy"
         shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(".*"))
         script = folder / "compare.py"
-        assert old in script.read_text()
-        script.write_text(script.read_text().replace(old, new))
+        for old, new in changes:
+            assert old in script.read_text()
+            script.write_text(script.read_text().replace(old, new))
         return folder
 
     return copy
@@ -110,14 +114,14 @@ def test_port_taken(no_more_processes):
     ],
 )
 def test_server_in_trouble(copy, old, new, said):
-    result = run("--seconds", "1", folder=copy(old, new))
+    result = run("--seconds", "1", folder=copy((old, new)))
     assert result.returncode == 1
     assert said in result.stderr and "compare.py" not in result.stderr
 
 
 def test_failed_requests_are_marked(copy):
     """The application answers the first request well, and no other one."""
-    folder = copy('    ("asgi", "gunicorn slow', '    # ("asgi", "gunicorn slow')
+    folder = copy(WSGI_ONLY)
     app = folder / "wsgi" / "slow_app.py"
     flaw = (
         "    if environ['HTTP_USER_AGENT'][:6] != 'Python':\n        raise ValueError\n"
@@ -130,9 +134,7 @@ def test_failed_requests_are_marked(copy):
 
 def test_a_queue_that_still_grows_has_no_median(copy):
     """Sixteen users fill four slots in four seconds; it may wait for one only."""
-    folder = copy("QUEUE_LIMIT = 60", "QUEUE_LIMIT = 1")
-    script = folder / "compare.py"
-    script.write_text(script.read_text().replace('    ("asgi",', '    # ("asgi",'))
+    folder = copy(("QUEUE_LIMIT = 60", "QUEUE_LIMIT = 1"), WSGI_ONLY)
     result = run("--users", "16", "--seconds", "1", folder=folder)
     assert re.search(r" 4\.\d +4\.0 +\d\.\d\d +growing +growing +0\n", result.stdout)
 

@@ -6,20 +6,14 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, is_free
+from conftest import ROOT
 
 import compare
+from compare import is_free
 
 HEADLESS = [
     sys.executable,
-    "-m",
-    "locust",
-    "--headless",
-    "-u",
-    "8",
-    "-r",
-    "8",
-    "--json",
+    *["-m", "locust", "--headless", "-u", "8", "-r", "8", "--json"],
 ]
 
 
@@ -53,7 +47,7 @@ def test_page_says_what_to_start_when_nobody_listens(page):
     assert "gunicorn -w 4 slow_app:app" in said[0]
 
 
-def test_headless_run_without_a_server_fails():
+def test_headless_run_without_a_server_fails(free_ports):
     command = [*HEADLESS, "-t", "3"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, check=False, text=True)
     assert run.returncode == 1

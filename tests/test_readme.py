@@ -18,8 +18,10 @@ from pathlib import Path
 
 import pexpect
 import pytest
-from conftest import ROOT, is_free
+from conftest import ROOT
 from markdown_it import MarkdownIt
+
+from compare import is_free
 
 PAGE = ROOT / "README.md"
 TOKENS = MarkdownIt("gfm-like", {"linkify": False}).parse(PAGE.read_text())
@@ -124,9 +126,9 @@ class Terminal:
                     self.busy = True
                     return
                 continue
-            seen = mask(re.sub(r"(\(\.venv\) )+$", "", self.bash.before))
-            assert not shown or agrees(shown, seen, True), seen
-            assert self.status() == (1 if command.startswith("diff") else 0), seen
+            seen = re.sub(r"(\(\.venv\) )+$", "", self.bash.before)
+            assert not shown or agrees(shown, seen, True), mask(seen)
+            assert self.status() == (1 if command.startswith("diff") else 0), mask(seen)
             return
         pytest.fail(f"no prompt, and not what the page shows, but:\n{self.bash.before}")
 

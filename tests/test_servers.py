@@ -9,9 +9,10 @@ import sys
 import time
 
 import pytest
-from conftest import ROOT, is_free
+from conftest import ROOT
 
 import compare
+from compare import is_free
 
 LAUNCHERS = ["wsgi/runfromgunicorn.py", "asgi/runfromuvicorn.py"]
 
@@ -33,13 +34,13 @@ def wait_until(condition, seconds=15):
         time.sleep(0.1)
 
 
-def descendants(pid):
+def group(pid):
     """Return the ids of the processes in the process group `pid`."""
     listed = subprocess.run(
         ["ps", "-eo", "pid=,pgid="], check=True, capture_output=True
     )
     pairs = [line.split() for line in listed.stdout.decode().splitlines()]
-    return [int(one) for one, group in pairs if int(group) == pid]
+    return [int(one) for one, leader in pairs if int(leader) == pid]
 
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
@@ -61,7 +62,7 @@ def test_launcher(launcher, tmp_path, free_ports):
         before = len(process.log.read_text())
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
         assert process.wait(timeout=15) == 0
-        wait_until(lambda: not descendants(process.pid))
+        wait_until(lambda: not group(process.pid))
         assert "Traceback" not in process.log.read_text()[before:]
 
 
