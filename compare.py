@@ -1,10 +1,12 @@
-"""The README's load test from start to end: each slow server, under the same load.
+"""The README's load test from start to end: each server, under the same load.
 
 python compare.py                            40 users, 5 seconds counted per row
+python compare.py wsgi                       only rows with "wsgi" in them
+python compare.py cpu                        the rows that compute instead of waiting
 python compare.py --users 100 --seconds 20
 
 Little's law says what to expect: requests in flight = requests per second x seconds
-each, so a server with that many slots answers at most min(slots, users) / WAIT.
+each, so a server with that many slots answers at most min(slots, users) / seconds.
 """
 
 import argparse
@@ -28,15 +30,28 @@ import urllib.request
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-# A line is a row: the folder, the command, how many requests may wait in it at once.
-ROWS = [
+CORES = os.cpu_count()
+WAIT = 1.0  # seconds that slow_app.py and blocking_app.py wait
+COMPUTE = 0.1  # seconds that cpu_app.py computes
+# A line is a row: the folder, the command, how many requests it serves at a time.
+WAITING = [
     ("wsgi", "gunicorn -w 4 slow_app:app", 4),
     ("asgi", "gunicorn slow_app:app -w 4 -k uvicorn_worker.UvicornWorker", math.inf),
+    ("wsgi", "gunicorn --threads 40 slow_app:app", 40),
+    ("asgi", "gunicorn -w 4 -k asgi slow_app:app", math.inf),
+    ("asgi", "uvicorn slow_app:app", math.inf),
+    ("asgi", "uvicorn blocking_app:app", 1),
 ]
-WAIT = 1.0  # seconds that slow_app.py waits
+COMPUTING = [  # here every core serves one
+    ("wsgi", f"gunicorn -w {CORES} cpu_app:app", CORES),
+    ("wsgi", f"gunicorn -w {CORES} --threads 10 cpu_app:app", CORES),
+    ("asgi", f"gunicorn -w {CORES} -k asgi cpu_app:app", CORES),
+    ("wsgi", f"gunicorn -w {4 * CORES} cpu_app:app", CORES),
+]
 PORT = 8000
+START = 3  # seconds, about, that one row's start and end take
 START_LIMIT = 20  # seconds in which a server, and Locust, must have answered
-QUEUE_LIMIT = 60  # seconds; a queue that is not full by then is called growing
+QUEUE_LIMIT = 20  # seconds; a queue that is not full by then is called growing
 COLUMNS = "{:20}{:>8}{:>9}{:>7}{:>13}{:>13}{:>9}"
 ROOT = Path(__file__).resolve().parent
 TAKEN = f"""Nothing was started: port {PORT} is taken, perhaps by a server left running.
@@ -140,31 +155,53 @@ def ask(process, port, path="/", form=None):
     raise trouble(process, f"gave no answer in {START_LIMIT} seconds")
 
 
-def wait_for(seconds, what, server):
-    """Wait `seconds`, with a progress bar if anybody looks; Trouble if `server` ends."""
+def wait_for(seconds, what, later, server):
+    """Wait `seconds`, with a progress bar if anybody looks; Trouble if `server` ends.
+
+    The bar says `what` goes on, and what is left with the `later` seconds after it.
+    """
     start = time.monotonic()
     while (left := start + seconds - time.monotonic()) > 0:
         if sys.stdout.isatty():
             bar = "#" * round(20 * (1 - left / seconds))
-            print(f"\r\033[K{bar:.<20} {what}, {left:.0f} s", end="", flush=True)
+            said = f"{bar:.<20} {what}, about {left + later:.0f} s to the end"
+            print(f"\r\033[K{said}", end="", flush=True)
         pause(min(0.1, left))
         if server.poll() is not None:
             raise trouble(server, "ended by itself")
 
 
-def measure(folder, command, slots, users, seconds):
-    """Load one server with `users` and count for `seconds` when its queue is full.
+def with_word(rows, word):
+    """Return those of `rows` that have `word` in their folder or command."""
+    return [row for row in rows if word in row[0] or word in row[1]]
 
+
+def ceiling_of(row, users):
+    """Return how many requests per second `users` can get from this row's server."""
+    return min(row[2], users) / (COMPUTE if row in COMPUTING else WAIT)
+
+
+def filling(row, users):
+    """Return after how many seconds all `users` wait in the queue of this row's server.
+
+    Answers come in waves: counting starts and ends half-way between two of them.
+    """
+    each = COMPUTE if row in COMPUTING else WAIT
+    return min(max(1, math.ceil(users / row[2])) * each, QUEUE_LIMIT) + each / 2
+
+
+def measure(row, users, seconds, name="", later=0):
+    """Load the server of one `row` and count for `seconds` when its queue is full.
+
+    The progress bar calls the row `name` and adds the seconds that come `later`.
     Returns Locust's statistics (a dict; times in milliseconds), the requests served
     per second, and whether the queue was full: it is not if QUEUE_LIMIT came first.
     """
+    folder, command, _ = row
     if not is_free(PORT):
         raise Trouble(TAKEN)
     with socket.create_server(("127.0.0.1", 0)) as free:
         page = free.getsockname()[1]
-    rounds = max(1, math.ceil(users / slots))  # until all users wait in the queue
-    # Answers come in waves: start and end counting half-way between two of them.
-    fill = (min(rounds, QUEUE_LIMIT) + 0.5) * WAIT
     with contextlib.ExitStack() as stack:
         home = stack.enter_context(tempfile.TemporaryDirectory())
         server = stack.enter_context(running(command, ROOT / folder, home))
@@ -173,10 +210,11 @@ def measure(folder, command, slots, users, seconds):
         ask(server, PORT)
         form = f"user_count={users}&spawn_rate={users}&host=http://127.0.0.1:{PORT}"
         ask(locust, page, "/swarm", form)  # what the page's Start button does
-        wait_for(fill, "filling the queue", server)
+        fill = filling(row, users)
+        wait_for(fill, f"{name}filling the queue", seconds + later, server)
         ask(locust, page, "/stats/reset", " ")
         start = time.monotonic()
-        wait_for(seconds, "counting", server)
+        wait_for(seconds, f"{name}counting", later, server)
         stats = json.loads(ask(locust, page, "/stats/requests"))
         seconds = time.monotonic() - start
         total = stats["stats"][-1]
@@ -188,7 +226,7 @@ def measure(folder, command, slots, users, seconds):
     return stats, rate, in_flight > 0.9 * users
 
 
-def table(users, seconds):
+def table(rows, users, seconds):
     """Measure and print row after row; return how many requests failed in all."""
     versions = [f"{p} {version(p)}" for p in ("gunicorn", "uvicorn", "locust")]
     versions = ", ".join([f"Python {sys.version.split()[0]}", *versions])
@@ -196,16 +234,19 @@ def table(users, seconds):
     print(f"{versions}\n")
     names = "RPS", "ceiling", "share", "Median (ms)", "95%ile (ms)", "# Fails"
     print(COLUMNS.format("", *names))
+    highest = max(ceiling_of(row, users) for row in rows)  # as wide as the bar
     failures = 0
-    for folder, command, slots in ROWS:
-        print(f"{folder}$ {command}", flush=True)
-        stats, rate, full = measure(folder, command, slots, users, seconds)
+    for number, row in enumerate(rows, 1):
+        print("{}$ {}".format(*row), flush=True)
+        later = sum(filling(row, users) + seconds + START for row in rows[number:])
+        name = f"row {number} of {len(rows)}: "
+        stats, rate, full = measure(row, users, seconds, name, later)
         total = stats["stats"][-1]
         times = total["median_response_time"], total["response_time_percentile_0.95"]
         # Two digits, which is how finely Locust keeps its percentiles.
         times = [int(float(f"{t:.2g}")) if full else "growing" for t in times]
-        bar = "█" * min(20, math.ceil(20 * rate * WAIT / users))
-        ceiling = min(slots, users) / WAIT
+        ceiling = ceiling_of(row, users)
+        bar = "█" * min(20, math.ceil(20 * rate / highest))
         figures = f"{rate:.1f}", f"{ceiling:.1f}", f"{rate / ceiling:.2f}", *times
         back = "\r\033[K" if sys.stdout.isatty() else ""
         print(back + COLUMNS.format(bar, *figures, total["num_failures"]), flush=True)
@@ -217,18 +258,25 @@ def table(users, seconds):
 
 def main():
     """Return the exit code: 0; 1 for failed requests or trouble; 128 + a signal."""
-    parser = argparse.ArgumentParser(description="Load-test the slow servers in turn.")
+    parser = argparse.ArgumentParser(description="Load-test the servers in turn.")
+    parser.add_argument(
+        "word", nargs="?", default="", help="only rows with this in folder or command"
+    )
     parser.add_argument("--users", type=int, default=40, help="default: 40")
     parser.add_argument("--seconds", type=int, default=5, help="default: 5")
     options = parser.parse_args()
     if not (1 <= options.users <= 5000 and 1 <= options.seconds <= 600):
         parser.error("--users goes from 1 to 5000, --seconds from 1 to 600")
+    rows = with_word(WAITING, options.word) or with_word(COMPUTING, options.word)
+    if not rows:
+        every = "\n".join("    {}$ {}".format(*row) for row in WAITING + COMPUTING)
+        parser.error(f"no row has '{options.word}' in it. The rows are\n{every}")
     for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(kind) is not signal.SIG_IGN:  # as nohup wants it
             signal.signal(kind, lambda number, frame: signals.append(number))
     sys.stdout.reconfigure(errors="replace")  # a terminal that knows no blocks
     try:
-        return 1 if table(options.users, options.seconds) else 0
+        return 1 if table(rows, options.users, options.seconds) else 0
     except (Trouble, PackageNotFoundError, FileNotFoundError) as error:
         name = getattr(error, "filename", None) or getattr(error, "name", None)
         print(f"\n{MISSING.format(name) if name else error}", file=sys.stderr)

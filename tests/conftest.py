@@ -1,6 +1,9 @@
 """What several test files use: the ports must be free, a server that is surely ours."""
 
 import contextlib
+import ctypes
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +14,27 @@ sys.path.insert(0, str(ROOT))
 
 import compare
 from compare import is_free
+
+LOOPBACK = ["ip", "link", "set", "lo", "up"]
+
+
+def pytest_xdist_auto_num_workers():
+    """Return 2 if test files can run side by side, each with a port 8000 of its own.
+
+    That takes a network namespace (Linux, as root); else 0: one test after the other.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        probe = ["unshare", "--net", *LOOPBACK]
+        if subprocess.run(probe, check=False, capture_output=True).returncode == 0:
+            return 2
+    return 0
+
+
+def pytest_configure():
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        namespace = 0x40000000  # CLONE_NEWNET of unshare(2), in os from Python 3.12 on
+        assert ctypes.CDLL(None).unshare(namespace) == 0
+        subprocess.run(LOOPBACK, check=True)
 
 
 @pytest.fixture(scope="session")

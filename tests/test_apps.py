@@ -15,6 +15,7 @@ from conftest import ROOT
 
 HELLO = b"Hello, World!\n"
 FILES = ["app.py", "slow_app.py"]
+TWINS = [*FILES, "cpu_app.py"]
 
 
 def load(path):
@@ -71,7 +72,7 @@ def test_asgi(method):
     assert body == {"type": "http.response.body", "body": HELLO}
 
 
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("file", [*TWINS, "blocking_app.py"])
 @pytest.mark.parametrize("kind", ["lifespan", "websocket", "something new"])
 def test_asgi_refuses_other_scopes_at_once(file, kind):
     async def run():
@@ -116,7 +117,43 @@ def test_slow_app_is_app_plus_the_wait(folder, module, wait):
     assert added == [slow[0], "", f"import {module}", wait]
 
 
-@pytest.mark.parametrize("file", FILES)
+def test_blocking_app_is_slow_app_with_one_other_line():
+    names = "slow_app.py", "blocking_app.py"
+    slow, blocking = ((ROOT / "asgi" / n).read_text().splitlines() for n in names)
+    pairs = [pair for pair in zip(slow, blocking, strict=True) if pair[0] != pair[1]]
+    assert pairs[0] == (slow[0], blocking[0])
+    assert pairs[1] == ("import asyncio", "import time")
+    assert pairs[2][0].strip() == "await asyncio.sleep(1)"
+    assert pairs[2][1].split("#")[0].strip() == "time.sleep(1)"
+    assert len(pairs) == 3
+
+
+def test_blocking_app_lets_one_wait_at_a_time():
+    async def three():
+        app = load("asgi/blocking_app.py")
+
+        async def send(message):
+            pass
+
+        await asyncio.gather(*(app({"type": "http"}, None, send) for _ in range(3)))
+
+    begin = time.monotonic()
+    asyncio.run(three())
+    assert 2.95 < time.monotonic() - begin < 4.5
+
+
+@pytest.mark.parametrize("folder", ["wsgi", "asgi"])
+def test_cpu_app_computes_for_a_tenth_of_a_second(folder):
+    begin = time.thread_time()
+    if folder == "wsgi":
+        assert call_wsgi(load("wsgi/cpu_app.py"))[2] == HELLO
+    else:
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+        assert call_asgi(load("asgi/cpu_app.py"), scope)[1]["body"] == HELLO
+    assert 0.1 <= time.thread_time() - begin < 0.2
+
+
+@pytest.mark.parametrize("file", TWINS)
 def test_twins_have_the_same_parts_in_the_same_order(file):
     def parts(path):
         text = io.StringIO((ROOT / path).read_text())
@@ -135,6 +172,6 @@ def test_files_fit_on_a_slide():
         lines = path.read_text().splitlines()
         assert len(lines) <= 26, path
         assert lines[0].startswith('"""'), f"{path} lacks its opening sentence"
-    for name in FILES:
+    for name in TWINS:
         for folder in ("wsgi", "asgi"):
             assert len((ROOT / folder / name).read_text().splitlines()) <= 20

@@ -13,6 +13,7 @@ import pexpect
 import pytest
 from conftest import ROOT
 
+import compare
 from compare import is_free
 
 NONSENSE = {
@@ -24,7 +25,7 @@ NONSENSE = {
     "LOCUST_USERS": "nonsense",
     "http_proxy": "http://127.0.0.1:9",
 }
-WSGI_ONLY = ('    ("asgi",', '    # ("asgi",')  # a change to compare.py's rows
+SYNC = "gunicorn -w 4 slow"  # a word that only the first row has
 
 
 def run(*arguments, folder=ROOT, python=sys.executable, env=NONSENSE):
@@ -56,6 +57,15 @@ def copy(tmp_path, no_more_processes):
     return copy
 
 
+def in_this_network(pid):
+    """Return whether the process `pid` is not one of another test worker's."""
+    namespaces = f"/proc/{pid}/ns/net", "/proc/self/ns/net"
+    try:
+        return os.path.samefile(*namespaces)
+    except FileNotFoundError:  # it has just ended; or a system without /proc
+        return not os.path.exists(namespaces[1])
+
+
 def processes():
     """Return {id: command line} of all gunicorn, uvicorn and Locust processes."""
     listed = subprocess.run(
@@ -63,7 +73,8 @@ def processes():
     )
     lines = listed.stdout.decode(errors="replace").splitlines()
     pairs = [line.split(maxsplit=1) for line in lines if len(line.split()) > 1]
-    return {pid: x for pid, x in pairs if re.search(r"/(gunicorn|uvicorn|locust) ", x)}
+    named = {p: x for p, x in pairs if re.search(r"/(gunicorn|uvicorn|locust) ", x)}
+    return {pid: x for pid, x in named.items() if in_this_network(pid)}
 
 
 @pytest.fixture
@@ -78,13 +89,14 @@ def no_more_processes(free_ports):
 def test_short_run_in_a_hostile_environment(tmp_path, no_more_processes):
     (tmp_path / ".locust.conf").write_text("users = nonsense\nheadless = true\n")
     result = run(
-        "--users", "8", "--seconds", "2", env=NONSENSE | {"HOME": str(tmp_path)}
+        *("wsgi", "--users", "8", "--seconds", "2"),
+        env=NONSENSE | {"HOME": str(tmp_path)},
     )
     assert result.returncode == 0, result.stderr
     assert "\r" not in result.stdout
     assert "8 users, 2 s counted" in result.stdout
     rows = re.findall(r"^(\w+)\$ (.*)\n(█+) +(.*)$", result.stdout, re.MULTILINE)
-    assert [row[0] for row in rows] == ["wsgi", "asgi"]
+    assert [row[0] for row in rows] == ["wsgi", "wsgi"]
     for row, ceiling, median in zip(rows, (4, 8), (2000, 1000), strict=True):
         figures = re.fullmatch(
             r"([\d.]+) +([\d.]+) +(\d\.\d\d) +(\d+) +(\d+) +0", row[3]
@@ -121,21 +133,21 @@ def test_server_in_trouble(copy, old, new, said):
 
 def test_failed_requests_are_marked(copy):
     """The application answers the first request well, and no other one."""
-    folder = copy(WSGI_ONLY)
+    folder = copy()
     app = folder / "wsgi" / "slow_app.py"
     flaw = (
         "    if environ['HTTP_USER_AGENT'][:6] != 'Python':\n        raise ValueError\n"
     )
     app.write_text(app.read_text().replace("    time.sleep", flaw + "    time.sleep"))
-    result = run("--users", "4", "--seconds", "1", folder=folder)
+    result = run(SYNC, "--users", "4", "--seconds", "1", folder=folder)
     assert result.returncode == 1
     assert re.search(r" 0\.0 +4\.0 +0\.00 .*\n +FAILED \d+ times: .*500", result.stdout)
 
 
 def test_a_queue_that_still_grows_has_no_median(copy):
     """Sixteen users fill four slots in four seconds; it may wait for one only."""
-    folder = copy(("QUEUE_LIMIT = 60", "QUEUE_LIMIT = 1"), WSGI_ONLY)
-    result = run("--users", "16", "--seconds", "1", folder=folder)
+    folder = copy(("QUEUE_LIMIT = 20", "QUEUE_LIMIT = 1"))
+    result = run(SYNC, "--users", "16", "--seconds", "1", folder=folder)
     assert re.search(r" 4\.\d +4\.0 +\d\.\d\d +growing +growing +0\n", result.stdout)
 
 
@@ -146,6 +158,44 @@ def test_bad_arguments(arguments):
     result = run(*arguments)
     assert result.returncode == 2
     assert "usage:" in result.stderr and "Traceback" not in result.stderr
+
+
+def test_no_row_has_the_word():
+    result = run("nosuch")
+    assert result.returncode == 2 and not result.stdout
+    assert "no row has 'nosuch' in it" in result.stderr
+    rows = re.findall(r"^    (\w+)\$ (.+)$", result.stderr, re.MULTILINE)
+    assert rows == [row[:2] for row in compare.WAITING + compare.COMPUTING]
+
+
+def test_rows_with_a_word():
+    def count(word):
+        return len(compare.with_word(compare.WAITING, word))
+
+    assert (count("wsgi"), count("blocking"), count("")) == (2, 1, 6)
+    assert count("cpu") == 0 and len(compare.with_word(compare.COMPUTING, "cpu")) == 4
+
+
+def test_ceilings_and_the_time_that_all_rows_take():
+    ceilings = [compare.ceiling_of(row, 40) for row in compare.WAITING]
+    assert ceilings == [4, 40, 40, 40, 40, 1]
+    assert [compare.ceiling_of(row, 1000) for row in compare.WAITING[:3]] == [
+        4,
+        1000,
+        40,
+    ]
+    cores = os.cpu_count()
+    assert {compare.ceiling_of(row, 5000) for row in compare.COMPUTING} == {cores * 10}
+    times = [compare.filling(row, 40) + 5 + compare.START for row in compare.WAITING]
+    assert sum(times) < 120
+
+
+@pytest.mark.parametrize("threads, least, most", [(10, 24, 40.5), (25, 38, 40.5)])
+def test_threads_in_four_processes(no_more_processes, threads, least, most):
+    """Forty slots, but connections are dealt out unevenly; a hundred are enough."""
+    command = f"gunicorn -w 4 --threads {threads} slow_app:app"
+    _, rate, _ = compare.measure(("wsgi", command, 4 * threads), 40, 4)
+    assert least <= rate <= most
 
 
 def test_nothing_installed(tmp_path):
@@ -186,7 +236,10 @@ def test_progress_on_a_terminal(no_more_processes):
     command = f"{sys.executable} compare.py"
     with pexpect.spawn(command, cwd=ROOT, encoding="utf-8", timeout=20) as terminal:
         terminal.expect_exact("wsgi$ gunicorn -w 4 slow_app:app")
-        terminal.expect(r"#+\.+ filling the queue, \d+ s")
+        terminal.expect(
+            r"#+\.+ row 1 of 6: filling the queue, about (\d+) s to the end"
+        )
+        assert 60 < int(terminal.match[1]) < 120
         assert [x for x in processes().values() if "--web-port" in x]
         terminal.sendintr()
         terminal.expect("Stopped. Every process it had started is gone.")

@@ -2,8 +2,11 @@
 
 import json
 import re
+import resource
+import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 from conftest import ROOT
@@ -77,3 +80,29 @@ def test_eight_users(serve, folder, command, who, rounds):
     assert row["num_requests"] >= 8 and row["num_failures"] == 0
     seconds = {round(float(ms) / 1000) for ms in row["response_times"]}
     assert sorted(seconds) == rounds
+
+
+@pytest.mark.skipif(not shutil.which("wrk"), reason="wrk is not installed")
+def test_fast_answers_measure_the_load_generator(serve):
+    """Locust reaches its own limit with one uvicorn as with four; wrk reaches more."""
+    rates = {}
+    for command in (
+        "uvicorn app:app --no-access-log",
+        "gunicorn app:app -w 4 -k uvicorn_worker.UvicornWorker",
+    ):
+        with serve("asgi", command):
+            before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.time()
+            run = [*HEADLESS, "-t", "5"]
+            run = subprocess.run(run, cwd=ROOT, capture_output=True, check=True)
+            after, seconds = resource.getrusage(resource.RUSAGE_CHILDREN), time.time()
+            (row,) = json.loads(run.stdout)
+            used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            assert used > 0.5 * (seconds - begin), "Locust was not busy"
+            wrk = ["wrk", "-c", "40", "-d", "3", "http://127.0.0.1:8000/"]
+            wrk = subprocess.run(wrk, capture_output=True, check=True, text=True)
+        counted = row["last_request_timestamp"] - row["start_time"]
+        found = re.search(r"Requests/sec: +([\d.]+)", wrk.stdout)
+        rates[command] = row["num_requests"] / counted, float(found[1])
+    (one, one_wrk), (four, four_wrk) = rates.values()
+    assert 0.6 < one / four < 1.6, rates
+    assert one_wrk > 1.5 * one and four_wrk > 2 * four, rates

@@ -1,0 +1,18 @@
+"""uvicorn cpu_app:app: nothing is awaited, so computing goes on one request at a time."""
+
+import time
+
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":  # the specification asks for an exception
+        raise NotImplementedError(scope["type"])
+    body = b"Hello, World!\n"
+    done = time.thread_time() + 0.1  # seconds of a processor, for this thread alone
+    while time.thread_time() < done:
+        pass
+    headers = [
+        (b"content-type", b"text/plain"),
+        (b"content-length", str(len(body)).encode()),  # lower case, and bytes
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
