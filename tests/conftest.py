@@ -5,6 +5,7 @@ import ctypes
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -50,14 +51,26 @@ def serve(tmp_path, free_ports):
     """Return serve(folder, command): start it, wait until it answers, yield its process.
 
     The process has the attribute `log`, the path of what it prints. Raises
-    compare.Trouble if it ends or does not answer 200.
+    compare.Trouble if it ends or does not answer 200; if it is not meant to, or slowly,
+    `answers=False` waits only until it listens.
     """
 
     @contextlib.contextmanager
-    def serve(folder, command):
+    def serve(folder, command, answers=True):
         assert is_free(8000), "a server was left running"
         with compare.running(command, ROOT / folder, str(tmp_path)) as process:
-            compare.ask(process, 8000)
+            if answers:
+                compare.ask(process, 8000)
+            else:
+                wait_until(lambda: not is_free(8000))
             yield process
 
     return serve
+
+
+def wait_until(condition, seconds=15):
+    """Return when `condition()` is true. Raises AssertionError after `seconds`."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.1)

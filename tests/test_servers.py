@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, wait_until
 
 import compare
 from compare import is_free
@@ -24,14 +24,6 @@ def answer():
             return response.read()
     except OSError:
         return b""
-
-
-def wait_until(condition, seconds=15):
-    """Return when `condition()` is true. Raises AssertionError after `seconds`."""
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.1)
 
 
 def group(pid):

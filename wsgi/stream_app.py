@@ -1,0 +1,16 @@
+"""gunicorn -w 4 stream_app:app: a stream holds its worker from first line to last."""
+
+import time
+
+
+def app(environ, start_response):
+    headers = [("Content-Type", "text/plain")]  # nobody knows the length yet
+    start_response("200 OK", headers)
+    number = 0
+    try:
+        for number in range(1, 6):
+            body = b"line %d\n" % number
+            yield body
+            time.sleep(1)
+    finally:  # also if the client has left: the server calls close(), which ends this
+        print("stream ended after line", number, flush=True)
