@@ -2,7 +2,7 @@
 
 python compare.py                            40 users, 5 seconds counted per row
 python compare.py wsgi                       only rows with "wsgi" in them
-python compare.py cpu                        the rows that compute instead of waiting
+python compare.py cpu --users 8              the rows that compute instead of waiting
 python compare.py --users 100 --seconds 20
 
 Little's law says what to expect: requests in flight = requests per second x seconds

@@ -8,7 +8,7 @@ async def app(scope, receive, send):
         raise NotImplementedError(scope["type"])
     method, path = scope["method"], scope["path"]
     query = scope["query_string"].decode("latin-1")
-    agents = [value for name, value in scope["headers"] if name == b"user-agent"]
+    agents = [v.strip() for k, v in scope["headers"] if k == b"user-agent"]
     parts, message = [], {"more_body": True}
     while message.get("more_body"):
         message = await receive()

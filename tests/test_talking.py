@@ -90,6 +90,14 @@ REQUESTS = {
         b"GET //a%20b%2Fc/../%C3%A9%FF;x=1?q=%C3%A9&q=2" + HEAD + b"\r\n",
         echoed(b"GET", b"//a b/c/../\xc3\xa9\xef\xbf\xbd;x=1", query=b"q=%C3%A9&q=2"),
     ),
+    "prefix": (  # gunicorn takes this header from a proxy on this machine
+        b"GET /p/x" + HEAD + b"SCRIPT_NAME: /p\r\n\r\n",
+        echoed(b"GET", b"/p/x"),
+    ),
+    "white space": (
+        b"GET /" + HEAD + b"User-Agent: \t a  b \t \r\n\r\n",
+        echoed(b"GET", b"/", agent=b"a  b"),
+    ),
     "empty query": (b"GET /?" + HEAD + b"\r\n", echoed(b"GET", b"/")),
     "method": (b"PROPFIND /x" + HEAD + b"\r\n", echoed(b"PROPFIND", b"/x")),
     "asterisk": (b"OPTIONS *" + HEAD + b"\r\n", echoed(b"OPTIONS", b"*")),

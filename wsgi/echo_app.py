@@ -4,7 +4,8 @@ import os
 
 
 def app(environ, start_response):
-    path = environ["PATH_INFO"].encode("latin-1").decode(errors="replace")  # PEP 3333
+    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    path = path.encode("latin-1").decode(errors="replace")  # PEP 3333: bytes in a str
     method, query = environ["REQUEST_METHOD"], environ.get("QUERY_STRING", "")
     agent = environ.get("HTTP_USER_AGENT", "")
     parts = []
