@@ -230,7 +230,7 @@ def table(rows, users, seconds):
     """Measure and print row after row; return how many requests failed in all."""
     versions = [f"{p} {version(p)}" for p in ("gunicorn", "uvicorn", "locust")]
     versions = ", ".join([f"Python {sys.version.split()[0]}", *versions])
-    print(f"{users} users, {seconds} s counted per row; {os.cpu_count()} cores;")
+    print(f"{users} users, {seconds} s counted per row; {CORES} cores;")
     print(f"{versions}\n")
     names = "RPS", "ceiling", "share", "Median (ms)", "95%ile (ms)", "# Fails"
     print(COLUMNS.format("", *names))
