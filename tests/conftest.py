@@ -16,6 +16,8 @@ sys.path.insert(0, str(ROOT))
 import compare
 from compare import is_free
 
+# Beside the first half, which begins with `make compare`, only what mostly waits.
+ORDER = "TestFirstHalf", "test_apps", "test_compare", "test_servers", "TestSecondHalf"
 LOOPBACK = ["ip", "link", "set", "lo", "up"]
 
 
@@ -36,6 +38,17 @@ def pytest_configure():
         namespace = 0x40000000  # CLONE_NEWNET of unshare(2), in os from Python 3.12 on
         assert ctypes.CDLL(None).unshare(namespace) == 0
         subprocess.run(LOOPBACK, check=True)
+
+
+def pytest_collection_modifyitems(items):
+    """Put the tests in ORDER, and those that take whole cores at the end."""
+    places = {name: place for place, name in enumerate(ORDER)}
+
+    def place(item):
+        names = [name for name in ORDER if name in item.nodeid]
+        return places[names[0]] if names else len(ORDER)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ is typed, "Ctrl-C in terminal **wsgi**" presses it, a `diff` block is edited int
 that the text names. A `text` block after it is what must be seen, there or, after
 "Terminal **wsgi** shows:", by then in another terminal; after "On 2 cores:"
 only where there are two. In it "..." stands for anything, and figures may be off by a
-sixth part, or by all they are where cores count, which others may be using too: there
+sixth part, or fourfold where cores count, which others may be using too: there
 test_the_computing_rows_end_at_the_same_ceiling looks closer.
 (pytest-codeblocks and byexample run a block to its end in one shell; the lesson needs
 servers that go on in one terminal while another one talks to them.)
@@ -280,7 +280,7 @@ def take(terminals, do, where, text, shown, cores):
     elif text.startswith("python -m websockets"):
         terminals[where].talk(text, shown)
     elif do == "type" and cores:
-        terminals[where].type(text, shown if cores == os.cpu_count() else "", 1)
+        terminals[where].type(text, shown if cores == os.cpu_count() else "", 3)
     elif do == "type":
         terminals[where].type(text, shown, 1 / 6)
     else:
@@ -302,11 +302,11 @@ class TestSecondHalf:
         take(terminals, do, where, text, shown, cores)
 
     def test_the_computing_rows_end_at_the_same_ceiling(self):
-        """Of what the run above printed; other users of the cores slow all rows down."""
+        """Nothing exceeds cores / seconds; other users of the cores slow all rows down."""
         seen = SEEN["python compare.py cpu --users 8"]
         shares = [float(share) for share in re.findall(r"█ .* (\d\.\d\d) ", seen)]
         assert len(shares) == 4
-        assert max(shares) <= 1.1 and min(shares) / max(shares) >= 0.5
+        assert max(shares) <= 1.1 and min(shares) >= 0.25
 
 
 @pytest.mark.parametrize("command", COMMANDS)
