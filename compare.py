@@ -176,9 +176,14 @@ def with_word(rows, word):
     return [row for row in rows if word in row[0] or word in row[1]]
 
 
+def seconds_each(row):
+    """Return how many seconds this row's server takes for one request."""
+    return COMPUTE if row in COMPUTING else WAIT
+
+
 def ceiling_of(row, users):
     """Return how many requests per second `users` can get from this row's server."""
-    return min(row[2], users) / (COMPUTE if row in COMPUTING else WAIT)
+    return min(row[2], users) / seconds_each(row)
 
 
 def filling(row, users):
@@ -186,7 +191,7 @@ def filling(row, users):
 
     Answers come in waves: counting starts and ends half-way between two of them.
     """
-    each = COMPUTE if row in COMPUTING else WAIT
+    each = seconds_each(row)
     return min(max(1, math.ceil(users / row[2])) * each, QUEUE_LIMIT) + each / 2
 
 

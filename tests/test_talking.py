@@ -46,27 +46,26 @@ def connection(request):
         yield client
 
 
-def read(client):
-    """Return all that comes until the server closes, as (head, body) in bytes."""
-    head, _, body = b"".join(iter(lambda: client.recv(65536), b"")).partition(
-        b"\r\n\r\n"
-    )
-    return head, body
-
-
 def ask(request):
     """Return (status as int, body without the number of the process) of one request."""
     with connection(request) as client:
-        head, body = read(client)
+        answer = b"".join(iter(lambda: client.recv(65536), b""))
+    head, _, body = answer.partition(b"\r\n\r\n")
     return int(head.split()[1]), re.sub(rb"process: \d+", b"process: N", body, count=1)
 
 
+def break_off(client):
+    """Close the socket `client` with an RST, as if its machine had vanished."""
+    at_once = struct.pack("ii", 1, 0)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+    client.close()
+
+
 def hang_up(request, seconds=0.05):
-    """Send `request`, and break the connection off (RST) after some `seconds`."""
+    """Send `request`, and break the connection off after some `seconds`."""
     with connection(request) as client:
         time.sleep(seconds)
-        at_once = struct.pack("ii", 1, 0)
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+        break_off(client)
 
 
 def chunked(body):
@@ -272,10 +271,7 @@ def test_websocket(serve, command):
             assert [one.recv(timeout=10) for _ in messages] == messages
             assert other.recv(timeout=10) == "other"
             one.send("nobody reads the answer")
-            one.socket.setsockopt(
-                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
-            )
-            one.socket.close()  # it vanishes
+            break_off(one.socket)
             other.send("still here")
             assert other.recv(timeout=10) == "still here"
         assert "Traceback" not in server.log.read_text()
