@@ -39,9 +39,9 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 @contextlib.contextmanager
-def connection(request):
-    """Open a connection to port 8000, send `request`, yield the socket, close it."""
-    with socket.create_connection(("127.0.0.1", 8000), timeout=30) as client:
+def connection(request, port=8000):
+    """Open a connection to the port, send `request`, yield the socket, close it."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
         client.sendall(request)
         yield client
 
