@@ -16,20 +16,21 @@ sys.path.insert(0, str(ROOT))
 import compare
 from compare import is_free
 
-# Beside the first half, which begins with `make compare`, only what mostly waits.
-ORDER = "TestFirstHalf", "test_apps", "test_compare", "test_servers", "TestSecondHalf"
+# The longest first; beside `make compare`, which measures, only what mostly waits.
+ORDER = "test_signals", "TestFirstHalf", "test_nginx", "TestProduction", "test_trouble"
+ORDER += "test_compare", "TestSecondHalf", "test_servers", "test_apps"
 LOOPBACK = ["ip", "link", "set", "lo", "up"]
 
 
 def pytest_xdist_auto_num_workers():
-    """Return 2 if test files can run side by side, each with a port 8000 of its own.
+    """Return 5 if test files can run side by side, each with a port 8000 of its own.
 
     That takes a network namespace (Linux, as root); else 0: one test after the other.
     """
     with contextlib.suppress(FileNotFoundError):
         probe = ["unshare", "--net", *LOOPBACK]
         if subprocess.run(probe, check=False, capture_output=True).returncode == 0:
-            return 2
+            return 5  # they mostly wait
     return 0
 
 

@@ -202,11 +202,13 @@ def test_echo_answers_nobody():
 
 
 def test_workers_share_nothing(serve):
-    """Forty requests to four workers are answered by more than one process."""
+    """Requests to four workers are answered by more than one process."""
+    answers = set()
     with serve("wsgi", "gunicorn -w 4 echo_app:app"):
-        answers = {
-            compare.direct.open("http://127.0.0.1:8000/").read() for _ in "x" * 40
-        }
+        for _ in range(4000):  # whoever is quickest takes a connection
+            answers.add(compare.direct.open("http://127.0.0.1:8000/").read())
+            if len(answers) > 1:
+                break
     assert 2 <= len(answers) <= 4
 
 
