@@ -18,7 +18,9 @@ CELLS = [
     for token in read_tokens("docs/troubleshooting.md")
     if token.type == "inline"
 ][5:]  # after the title, the sentence and the table's head
+# In the first column; in the second, two more.
 MESSAGES = [message for cell in CELLS[::3] for message in cell]
+MESSAGES += ["Failed to find attribute", "not found in module"]
 TYPED = [command for cell in CELLS[2::3] for command in cell]
 
 TAKEN = "python -m http.server 8000 --bind 127.0.0.1 & sleep 1;"
@@ -44,13 +46,10 @@ SCENES = {  # the message: the folder, what is typed there
         *("asgi", f"{TAKEN} uvicorn app:app"),
     ),
     "No module named 'app'": (".", "gunicorn app:app"),
+    "Worker failed to boot.": (".", "gunicorn app:app"),
     'Could not import module "app".': (".", "uvicorn app:app"),
-    "Failed to find attribute 'application' in 'app'.": (
-        *("wsgi", "gunicorn app:application"),
-    ),
-    'Attribute "application" not found in module "app".': (
-        *("asgi", "uvicorn app:application"),
-    ),
+    "Failed to find attribute": (*("wsgi", "gunicorn app:application"),),
+    "not found in module": (*("asgi", "uvicorn app:application"),),
     "missing 1 required positional argument: 'send'": (
         *("asgi", f"gunicorn app:app {ASK}"),
     ),
@@ -66,6 +65,7 @@ SCENES = {  # the message: the folder, what is typed there
         *("asgi", "uvicorn app:app --reload --workers 2"),
     ),
     "WORKER TIMEOUT": ("wsgi", f"gunicorn --timeout 1 app:app {OPEN_60}; wait"),
+    "Perhaps out of memory?": ("wsgi", f"gunicorn --timeout 1 app:app {OPEN_60}; wait"),
     "Too many open files": (
         *("wsgi", f"(ulimit -n 40; exec gunicorn --threads 4 app:app) {OPEN_60}"),
     ),
