@@ -37,16 +37,19 @@ def press(page, name, kind="button"):
     page.get_by_role(kind, name=name, exact=True).first.click()
 
 
-def two_runs(page, home, seconds):
-    """Let Locust's open `page` load both servers of RUNS, for `seconds` each."""
+def two_runs(page, home):
+    """Load each server of RUNS from Locust's open `page`; what they print is in `home`.
+
+    Yields when the run's charts are seen; afterwards stops it, and ends the server.
+    """
     for number, (folder, command) in enumerate(RUNS):
-        with compare.running(command, compare.ROOT / folder, home) as server:
-            compare.ask(server, 8000)
+        with compare.running(command, ROOT / folder, home) as server:
+            compare.ask(server, compare.PORT)
             if number:
                 press(page, "New")
             press(page, "Start")
             press(page, "Charts", "tab")
-            time.sleep(seconds)
+            yield
             press(page, "Stop")
             page.get_by_role("button", name="New", exact=True).wait_for()
 
@@ -70,7 +73,8 @@ def main():
         browser = playwright.chromium.launch(**options)
         page = browser.new_page(viewport=size, device_scale_factor=1.5)
         page.goto("http://127.0.0.1:8089/")
-        two_runs(page, home, SECONDS)
+        for _ in two_runs(page, home):
+            time.sleep(SECONDS)
         part = {"x": 0, "y": 0, "width": 1000, "height": 680}
         page.screenshot(path=ROOT / "docs" / "wsgi-vs-asgi.png", clip=part)
 

@@ -134,3 +134,18 @@ def test_sigterm_finishes_what_has_begun(serve, folder, command):
         assert body.count(b"line") == 5
         process.wait(timeout=20)
         wait_until(lambda: not group(process.pid))
+
+
+def test_a_version_that_cannot_start_is_found_by_check_config(lesson, tmp_path):
+    """Sent HUP all the same, the master gives up, and nobody serves any more."""
+    folder, command = lesson("HttpUser") / "wsgi", slow("gunicorn -w 4 app:app")
+    check = [sys.executable, "-m", "gunicorn", "--check-config", "slow_app:app"]
+    with compare.running(command, folder, str(tmp_path)) as server:
+        compare.ask(server, 8000)
+        assert subprocess.run(check, cwd=folder, check=False).returncode == 0
+        with (folder / "slow_app.py").open("a") as app:
+            app.write("(")
+        assert subprocess.run(check, cwd=folder, check=False).returncode != 0
+        server.send_signal(signal.SIGHUP)
+        assert server.wait(timeout=20) != 0
+        assert "Worker failed to boot" in server.log.read_text()
