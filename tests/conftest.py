@@ -23,14 +23,14 @@ LOOPBACK = ["ip", "link", "set", "lo", "up"]
 
 
 def pytest_xdist_auto_num_workers():
-    """Return 5 if test files can run side by side, each with a port 8000 of its own.
+    """Return 7 if test files can run side by side, each with a port 8000 of its own.
 
     That takes a network namespace (Linux, as root); else 0: one test after the other.
     """
     with contextlib.suppress(FileNotFoundError):
         probe = ["unshare", "--net", *LOOPBACK]
         if subprocess.run(probe, check=False, capture_output=True).returncode == 0:
-            return 5  # they mostly wait
+            return 7  # they mostly wait
     return 0
 
 
