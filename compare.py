@@ -3,7 +3,7 @@
 python compare.py                            40 users, 5 seconds counted per row
 python compare.py wsgi                       only rows with "wsgi" in them
 python compare.py cpu --users 8              the rows that compute instead of waiting
-python compare.py --users 100 --seconds 20
+python compare.py --users 1000 --seconds 10  with as many threads as that takes
 
 Little's law says what to expect: requests in flight = requests per second x seconds
 each, so a server with that many slots answers at most min(slots, users) / seconds.
@@ -17,6 +17,7 @@ import json
 import math
 import os
 import re
+import resource
 import shlex
 import signal
 import site
@@ -50,6 +51,8 @@ COMPUTING = [  # here every core serves one
 ]
 PORT = 8000
 START = 3  # seconds, about, that one row's start and end take
+BEGIN = 1  # seconds within which all users of locustfile.py have asked once
+SPARE_FILES = 200  # that a server, or Locust, opens besides one per user
 START_LIMIT = 20  # seconds in which a server, and Locust, must have answered
 QUEUE_LIMIT = 20  # seconds; a queue that is not full by then is called growing
 COLUMNS = "{:20}{:>8}{:>9}{:>7}{:>13}{:>13}{:>9}"
@@ -61,6 +64,10 @@ See who has it, with one of
 end that (Ctrl-C in its terminal), and try again."""
 MISSING = """{} was not found by this Python. Activate the environment, or type
     python -m pip install -r requirements.txt"""
+FEW_FILES = """Nothing was started: a connection is a file, and here a process may open
+only {} of them, fewer than {} users need. Allow more for this terminal, with
+    ulimit -n 8192
+or take fewer users."""
 direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy
 signals = []  # Ctrl-C is noted here and acted on in pause(), never amid a start
 
@@ -176,6 +183,31 @@ def with_word(rows, word):
     return [row for row in rows if word in row[0] or word in row[1]]
 
 
+def enough_threads(row, users):
+    """Return the `row`; the one with threads has more slots than users if 40 are too few.
+
+    In four processes: one alone takes 1,000 connections at most (--worker-connections).
+    """
+    if "--threads 40 " not in row[1] or users <= row[2]:
+        return row
+    threads = math.ceil(0.4 * users)  # 1.6 slots per user, as they fill unevenly
+    command = row[1].replace("--threads 40", f"-w 4 --threads {threads}")
+    return row[0], command, 4 * threads
+
+
+def allow_files(users):
+    """Let this process, and those it starts, open a file for each of the `users`.
+
+    Raises Trouble if the system allows fewer.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = users + SPARE_FILES
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise Trouble(FEW_FILES.format(hard, users))
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
 def seconds_each(row):
     """Return how many seconds this row's server takes for one request."""
     return COMPUTE if row in COMPUTING else WAIT
@@ -192,19 +224,23 @@ def filling(row, users):
     Answers come in waves: counting starts and ends half-way between two of them.
     """
     each = seconds_each(row)
-    return min(max(1, math.ceil(users / row[2])) * each, QUEUE_LIMIT) + each / 2
+    rounds = max(1, math.ceil(users / row[2])) * each
+    return min(BEGIN + rounds, QUEUE_LIMIT) + each / 2
 
 
-def measure(row, users, seconds, name="", later=0):
+def measure(row, users, seconds, name="", later=0, watch=None):
     """Load the server of one `row` and count for `seconds` when its queue is full.
 
     The progress bar calls the row `name` and adds the seconds that come `later`.
-    Returns Locust's statistics (a dict; times in milliseconds), the requests served
+    `watch`, if given, is called with the server's process three times: when it has
+    answered once, when counting begins, when it ends. Returns Locust's statistics (a dict; times in milliseconds), the requests served
     per second, and whether the queue was full: it is not if QUEUE_LIMIT came first.
     """
     folder, command, _ = row
     if not is_free(PORT):
         raise Trouble(TAKEN)
+    allow_files(users)
+    watch = watch or (lambda server: None)
     with socket.create_server(("127.0.0.1", 0)) as free:
         page = free.getsockname()[1]
     with contextlib.ExitStack() as stack:
@@ -213,15 +249,18 @@ def measure(row, users, seconds, name="", later=0):
         locust = f"locust -f locustfile.py --web-port {page}"
         locust = stack.enter_context(running(locust, ROOT, home))
         ask(server, PORT)
+        watch(server)
         form = f"user_count={users}&spawn_rate={users}&host=http://127.0.0.1:{PORT}"
         ask(locust, page, "/swarm", form)  # what the page's Start button does
         fill = filling(row, users)
         wait_for(fill, f"{name}filling the queue", seconds + later, server)
         ask(locust, page, "/stats/reset", " ")
         start = time.monotonic()
+        watch(server)
         wait_for(seconds, f"{name}counting", later, server)
         stats = json.loads(ask(locust, page, "/stats/requests"))
         seconds = time.monotonic() - start
+        watch(server)
         total = stats["stats"][-1]
         if not total["num_requests"]:
             raise trouble(locust, "counted no request")
@@ -231,12 +270,23 @@ def measure(row, users, seconds, name="", later=0):
     return stats, rate, in_flight > 0.9 * users
 
 
+def versions():
+    """Return in a line which Python, gunicorn, uvicorn and Locust are measured."""
+    packages = [f"{p} {version(p)}" for p in ("gunicorn", "uvicorn", "locust")]
+    return ", ".join([f"Python {sys.version.split()[0]}", *packages])
+
+
+def note_signals():
+    """From now on Ctrl-C and its like are acted on in pause() only, never amid a start."""
+    for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(kind) is not signal.SIG_IGN:  # as nohup wants it
+            signal.signal(kind, lambda number, frame: signals.append(number))
+
+
 def table(rows, users, seconds):
     """Measure and print row after row; return how many requests failed in all."""
-    versions = [f"{p} {version(p)}" for p in ("gunicorn", "uvicorn", "locust")]
-    versions = ", ".join([f"Python {sys.version.split()[0]}", *versions])
     print(f"{users} users, {seconds} s counted per row; {CORES} cores;")
-    print(f"{versions}\n")
+    print(f"{versions()}\n")
     names = "RPS", "ceiling", "share", "Median (ms)", "95%ile (ms)", "# Fails"
     print(COLUMNS.format("", *names))
     highest = max(ceiling_of(row, users) for row in rows)  # as wide as the bar
@@ -272,13 +322,12 @@ def main():
     options = parser.parse_args()
     if not (1 <= options.users <= 5000 and 1 <= options.seconds <= 600):
         parser.error("--users goes from 1 to 5000, --seconds from 1 to 600")
-    rows = with_word(WAITING, options.word) or with_word(COMPUTING, options.word)
+    waiting = [enough_threads(row, options.users) for row in WAITING]
+    rows = with_word(waiting, options.word) or with_word(COMPUTING, options.word)
     if not rows:
         every = "\n".join("    {}$ {}".format(*row) for row in WAITING + COMPUTING)
         parser.error(f"no row has '{options.word}' in it. The rows are\n{every}")
-    for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(kind) is not signal.SIG_IGN:  # as nohup wants it
-            signal.signal(kind, lambda number, frame: signals.append(number))
+    note_signals()
     sys.stdout.reconfigure(errors="replace")  # a terminal that knows no blocks
     try:
         return 1 if table(rows, options.users, options.seconds) else 0

@@ -4,6 +4,7 @@ locust -f locustfile.py      then open http://127.0.0.1:8089 and press Start
 """
 
 import logging
+import random
 import socket
 import time
 from urllib.parse import urlsplit
@@ -20,6 +21,9 @@ and start the test again."""
 
 class Visitor(FastHttpUser):
     network_timeout = connection_timeout = 600  # seconds: a long queue is no failure
+
+    def on_start(self):
+        time.sleep(random.random())  # people don't all ask at the same moment
 
     @task
     def hello(self):
