@@ -17,8 +17,16 @@ import compare
 from compare import is_free
 
 # The longest first; beside `make compare`, which measures, only what mostly waits.
-ORDER = "test_signals", "TestFirstHalf", "test_nginx", "TestProduction", "test_browser"
-ORDER += "test_trouble", "test_compare", "TestSecondHalf", "test_servers", "test_apps"
+ORDER = "TestSizing", "test_signals", "TestFirstHalf", "test_nginx", "TestProduction"
+ORDER += (
+    "test_browser",
+    "test_sizing",
+    "test_trouble",
+    "test_compare",
+    "TestSecondHalf",
+    "test_servers",
+    "test_apps",
+)
 LOOPBACK = ["ip", "link", "set", "lo", "up"]
 
 
