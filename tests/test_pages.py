@@ -23,7 +23,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
-from conftest import ROOT
+from conftest import ROOT, wait_until
 from markdown_it import MarkdownIt
 
 from compare import is_free
@@ -107,6 +107,7 @@ SECOND = range(TITLES["What the test really shows"], 10_000)
 FIRST_HALF = [step for step in STEPS if step[0] not in SECOND]
 SECOND_HALF = [step for step in STEPS if step[0] in SET_UP or step[0] in SECOND]
 SEEN = {}  # what a typed command has printed
+FIRST_ROW, LAST_ROW = {}, {}  # seconds until it has printed one of a table, and all
 TYPED = {step[3] for page in PAGES for step in read_steps(page)}
 CODE = {
     p: [c.content for c in read_inline(p) if c.type == "code_inline"] for p in PAGES
@@ -168,9 +169,12 @@ class Terminal:
 
     def read(self, command, shown, off=1 / 6):
         """Return when `command` has ended, or goes on and has printed `shown`."""
-        until, settled = time.monotonic() + PATIENCE, None
+        begin, settled = time.monotonic(), None
+        until = begin + PATIENCE
         patience = 1.5 if command.startswith("curl -N") else 0.5  # nobody types faster
         while time.monotonic() < until:
+            if "█" in str(self.bash.before) and command not in FIRST_ROW:
+                FIRST_ROW[command] = time.monotonic() - begin
             try:
                 self.bash.expect(PROMPT, timeout=0.2)
             except pexpect.TIMEOUT:
@@ -189,6 +193,7 @@ class Terminal:
             expected = int(code[1]) if code else failed
             assert self.status() == expected, mask(seen)
             SEEN[command] = mask(seen)
+            LAST_ROW[command] = time.monotonic() - begin
             return
         pytest.fail(f"no prompt, and not what the page shows, but:\n{self.bash.before}")
 
@@ -323,6 +328,20 @@ class TestFirstHalf:
     @each(FIRST_HALF)
     def test_step(self, terminals, line, do, where, text, shown, cores):
         take(terminals, do, where, text, shown, cores)
+
+    def test_from_clone_to_table(self, record_property):
+        """The lesson starts quickly; beside other tests it may take twice the time."""
+        if "SET_UP" not in os.environ:
+            pytest.skip("only when all tests are run")
+        noted = Path(os.environ["SET_UP"], "seconds")
+        wait_until(noted.exists, 120)
+        if not noted.read_text():
+            pytest.skip("the requirements could not be installed; no network?")
+        set_up, command = int(noted.read_text()), "make compare"
+        first, last = set_up + FIRST_ROW[command], set_up + LAST_ROW[command]
+        record_property("seconds from git clone to the first row", round(first))
+        record_property("seconds from git clone to the last row", round(last))
+        assert first < 2 * 45 and last < 2 * 180
 
 
 class TestSecondHalf:
