@@ -51,7 +51,8 @@ def two_runs(page, home):
             press(page, "Charts", "tab")
             yield
             press(page, "Stop")
-            page.get_by_role("button", name="New", exact=True).wait_for()
+            new = page.get_by_role("button", name="New", exact=True)
+            new.wait_for(timeout=60_000)
 
 
 def main():

@@ -73,7 +73,7 @@ def test_headless_run_without_a_server_fails(free_ports):
 def test_eight_users(serve, folder, command, who, rounds):
     """Four sync workers answer eight users in two rounds, event loops in one."""
     with serve(folder, command):
-        run = [*HEADLESS, "-t", "3"]
+        run = [*HEADLESS, "-t", "5"]
         run = subprocess.run(run, cwd=ROOT, capture_output=True, check=True)
     (row,) = json.loads(run.stdout)
     assert row["name"] == f"/ ({who})"

@@ -107,6 +107,7 @@ SECOND = range(TITLES["What the test really shows"], 10_000)
 FIRST_HALF = [step for step in STEPS if step[0] not in SECOND]
 SECOND_HALF = [step for step in STEPS if step[0] in SET_UP or step[0] in SECOND]
 SEEN = {}  # what a typed command has printed
+BESIDE_OTHERS = "PYTEST_XDIST_WORKER" in os.environ  # so no figure is as on the page
 FIRST_ROW, LAST_ROW = {}, {}  # seconds until it has printed one of a table, and all
 TYPED = {step[3] for page in PAGES for step in read_steps(page)}
 CODE = {
@@ -311,6 +312,10 @@ def take(terminals, do, where, text, shown, cores):
         terminals[where].forget()
     elif text.startswith("python -m websockets"):
         terminals[where].talk(text, shown)
+    elif do == "type" and text.startswith("python compare.py") and BESIDE_OTHERS:
+        rows = [line for line in shown.splitlines() if "$ " in line]
+        terminals[where].type(text, "", 0)
+        assert all(row in SEEN[text] for row in rows if cores == os.cpu_count())
     elif do == "type" and cores:
         terminals[where].type(text, shown if cores == os.cpu_count() else "", 3)
     elif do == "type":
@@ -354,7 +359,7 @@ class TestSecondHalf:
         seen = SEEN["python compare.py cpu --users 8"]
         shares = [float(share) for share in re.findall(r"█ .* (\d\.\d\d) ", seen)]
         assert len(shares) == 4
-        assert max(shares) <= 1.1 and min(shares) >= 0.25
+        assert max(shares) <= 1.1 and min(shares) >= (0.1 if BESIDE_OTHERS else 0.25)
 
 
 @pytest.mark.skipif(not shutil.which("nginx"), reason="nginx is not installed")
@@ -369,6 +374,14 @@ class TestSizing:
     @each(read_steps("docs/sizing.md"))
     def test_step(self, terminals, line, do, where, text, shown, cores):
         take(terminals, do, where, text, shown, cores)
+
+    def test_two_hundred_and_fifty_to_one(self):
+        """Beside other tests a little less; no request fails, and one queue grows."""
+        rows = re.findall(r"█ +(.*)", SEEN["python compare.py --users 1000"])
+        rates = [float(row.split()[0]) for row in rows]
+        assert len(rows) == 6 and all(row.split()[-1] == "0" for row in rows), rows
+        assert 3.5 < rates[0] < 4.5 and "growing growing" in re.sub(" +", " ", rows[0])
+        assert min(rates[1:5]) > (500 if BESIDE_OTHERS else 900), rows
 
 
 @pytest.mark.parametrize("command", COMMANDS)
