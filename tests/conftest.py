@@ -68,9 +68,8 @@ def pytest_unconfigure():
 def pytest_terminal_summary(terminalreporter):
     """Print the figures that tests have noted with record_property."""
     for report in terminalreporter.getreports("passed"):
-        if report.when == "teardown":
-            for name, value in report.user_properties:
-                terminalreporter.write_line(f"{name}: {value}")
+        for name, value in report.user_properties:
+            terminalreporter.write_line(f"{name}: {value}")
 
 
 def pytest_collection_modifyitems(items):
