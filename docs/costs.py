@@ -111,7 +111,8 @@ def main():
     columns = "Waiting", "Idle (MB)", "Then (MB)", "One (kB)"
     print("\n{:>9}{:>12}{:>13}{:>13}".format(*columns))
     for row, (idle, waiting, number) in held.items():
-        one = (waiting - idle) / number
+        more = number - (row == PROCESSES)  # requests more than in the idle one
+        one = (waiting - idle) / more
         print("{}$ {}".format(*row))
         print(f"{number:9,}{idle / 1e6:12.1f}{waiting / 1e6:13.1f}{one / 1e3:13.1f}")
 

@@ -97,7 +97,8 @@ def test_fast_answers_measure_the_load_generator(serve):
             after, seconds = resource.getrusage(resource.RUSAGE_CHILDREN), time.time()
             (row,) = json.loads(run.stdout)
             used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-            assert used > 0.5 * (seconds - begin), "Locust was not busy"
+            # Of one core; other tests take some.
+            assert used > 0.25 * (seconds - begin), "Locust was not busy"
             wrk = ["wrk", "-c", "40", "-d", "3", "http://127.0.0.1:8000/"]
             wrk = subprocess.run(wrk, capture_output=True, check=True, text=True)
         counted = row["last_request_timestamp"] - row["start_time"]

@@ -177,12 +177,14 @@ def test_one_of_two_servers_dies_behind_nginx(serve, nginx, lesson, tmp_path):  
 def test_the_examples_are_computed_right():
     page = re.sub(r"\s+", " ", (ROOT / "docs" / "sizing.md").read_text())
     assert 10_000 * 0.2 == 2000 and 1.5 * 2000 == 3000
-    assert 3000 * 100 == 300_000 and "3,000 × 100 MB = 300 GB" in page  # MB
+    assert 3000 * 104 == 312_000 and "3,000 × 104 MB = 312 GB" in page  # MB
+    assert math.ceil(312 / 32) == 10 and "**10**" in page
     threads, loops = 24 * 100 + 3000 * 0.038, 24 * 100 + 3000 * 0.020
     assert f"3,000 × 38 kB = {threads / 1000:.1f} GB" in page
     assert f"3,000 × 20 kB = {loops / 1000:.1f} GB" in page
     for ms, cores in ((1.4, 20), (1.2, 18)):
         assert f"10,000 × {ms} ms = {10_000 * ms / 1000:.0f}" in page
         assert math.ceil(10_000 * ms / 1000 / 0.7) == cores <= 24
-    assert 600 * 0.5 == 300 and f"450 × 150 MB = {450 * 0.15:.0f} GB" in page
+    assert 600 * 0.5 == 300 and f"450 × 154 MB = {450 * 0.154:.0f} GB" in page
+    assert math.ceil(600 * 0.0044 / 0.7) == 4 and math.ceil(450 * 0.154 / 8) == 9
     assert f"450 × 38 kB = {0.6 + 450 * 0.038 / 1000:.1f} GB" in page
