@@ -89,12 +89,12 @@ def no_more_processes(free_ports):
 def test_short_run_in_a_hostile_environment(tmp_path, no_more_processes):
     (tmp_path / ".locust.conf").write_text("users = nonsense\nheadless = true\n")
     result = run(
-        *("wsgi", "--users", "8", "--seconds", "2"),
+        *("wsgi", "--users", "8", "--seconds", "4"),
         env=NONSENSE | {"HOME": str(tmp_path)},
     )
     assert result.returncode == 0, result.stderr
     assert "\r" not in result.stdout
-    assert "8 users, 2 s counted" in result.stdout
+    assert "8 users, 4 s counted" in result.stdout
     rows = re.findall(r"^(\w+)\$ (.*)\n(█+) +(.*)$", result.stdout, re.MULTILINE)
     assert [row[0] for row in rows] == ["wsgi", "wsgi"]
     for row, ceiling, median in zip(rows, (4, 8), (2000, 1000), strict=True):
@@ -103,7 +103,7 @@ def test_short_run_in_a_hostile_environment(tmp_path, no_more_processes):
         )
         rate, predicted, share, middle, tail = map(float, figures.groups())
         assert predicted == ceiling
-        assert share == pytest.approx(1, abs=0.05)
+        assert share == pytest.approx(1, abs=0.1)
         assert rate == pytest.approx(ceiling * share, abs=0.1)
         assert middle == pytest.approx(median, rel=0.15) and tail >= middle * 0.95
     assert len(rows[0][2]) < len(rows[1][2])
@@ -147,8 +147,8 @@ def test_failed_requests_are_marked(copy):
 def test_a_queue_that_still_grows_has_no_median(copy):
     """Sixteen users fill four slots in four seconds; it may wait for one only."""
     folder = copy(("QUEUE_LIMIT = 20", "QUEUE_LIMIT = 1"))
-    result = run(SYNC, "--users", "16", "--seconds", "1", folder=folder)
-    assert re.search(r" 4\.\d +4\.0 +\d\.\d\d +growing +growing +0\n", result.stdout)
+    result = run(SYNC, "--users", "16", "--seconds", "3", folder=folder)
+    assert re.search(r" [34]\.\d +4\.0 +\d\.\d\d +growing +growing +0\n", result.stdout)
 
 
 @pytest.mark.parametrize(
