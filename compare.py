@@ -233,8 +233,9 @@ def measure(row, users, seconds, name="", later=0, watch=None):
 
     The progress bar calls the row `name` and adds the seconds that come `later`.
     `watch`, if given, is called with the server's process three times: when it has
-    answered once, when counting begins, when it ends. Returns Locust's statistics (a dict; times in milliseconds), the requests served
-    per second, and whether the queue was full: it is not if QUEUE_LIMIT came first.
+    answered once, when counting begins, when it ends. Returns Locust's statistics (a
+    dict; times in milliseconds), the requests served per second, and whether the queue
+    was full: it is not if QUEUE_LIMIT came first.
     """
     folder, command, _ = row
     if not is_free(PORT):

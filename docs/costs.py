@@ -50,7 +50,8 @@ def costs(row, users):
     """Measure one `row` of SERVERS under `users`.
 
     Returns requests per second, median in ms (None if the queue grew to the end),
-    processor ms per request (None if too few were counted), bytes of memory idle, and with users waiting.
+    processor ms per request (None if too few were counted), bytes of memory idle, and
+    with users waiting.
     """
     seen = []
 

@@ -224,7 +224,6 @@ def test_slow_readers_hold_no_worker_behind_nginx(serve, nginx):
 
 @needs_nginx
 def test_nginx_answers_for_a_server_that_is_away_or_silent(serve, nginx):
-    """It also runs for somebody who is not root, and leaves its files in its folder."""
     with nginx(("read_timeout 60s", "read_timeout 1s")) as process:
         assert ask(8080, b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 502")
         assert "Connection refused" in process.log.read_text()

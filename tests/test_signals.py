@@ -37,9 +37,9 @@ def lesson(tmp_path, free_ports):
 
 
 def under_load(folder, command, lesson, tmp_path, seconds, act):
-    """Return (requests, failures, workers in the end) of 40 users on `command`.
+    """Return [requests, failures] of 40 users on `command`, in `seconds`.
 
-    When all have begun, `act(the master's id)` is called.
+    When all have begun, `act(the master's id)` is called; in the end four workers run.
     """
     with compare.running(command, lesson / folder, str(tmp_path)) as server:
         compare.ask(server, 8000)

@@ -48,8 +48,8 @@ SCENES = {  # the message: the folder, what is typed there
     "No module named 'app'": (".", "gunicorn app:app"),
     "Worker failed to boot.": (".", "gunicorn app:app"),
     'Could not import module "app".': (".", "uvicorn app:app"),
-    "Failed to find attribute": (*("wsgi", "gunicorn app:application"),),
-    "not found in module": (*("asgi", "uvicorn app:application"),),
+    "Failed to find attribute": ("wsgi", "gunicorn app:application"),
+    "not found in module": ("asgi", "uvicorn app:application"),
     "missing 1 required positional argument: 'send'": (
         *("asgi", f"gunicorn app:app {ASK}"),
     ),
