@@ -91,19 +91,30 @@ def test_fast_answers_measure_the_load_generator(serve):
         "gunicorn app:app -w 4 -k uvicorn_worker.UvicornWorker",
     ):
         with serve("asgi", command):
-            before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.time()
-            run = [*HEADLESS, "-t", "5"]
-            run = subprocess.run(run, cwd=ROOT, capture_output=True, check=True)
-            after, seconds = resource.getrusage(resource.RUSAGE_CHILDREN), time.time()
-            (row,) = json.loads(run.stdout)
-            used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-            # Of one core; other tests take some.
-            assert used > 0.25 * (seconds - begin), "Locust was not busy"
+            reached = []  # the best of two: other programs only take from it
+            for _ in range(2):
+                before, begin = (
+                    resource.getrusage(resource.RUSAGE_CHILDREN),
+                    time.time(),
+                )
+                run = [*HEADLESS, "-t", "5"]
+                run = subprocess.run(run, cwd=ROOT, capture_output=True, check=True)
+                after, seconds = (
+                    resource.getrusage(resource.RUSAGE_CHILDREN),
+                    time.time(),
+                )
+                (row,) = json.loads(run.stdout)
+                used = (
+                    after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+                )
+                # Of one core; other tests take some.
+                assert used > 0.25 * (seconds - begin), "Locust was not busy"
+                counted = row["last_request_timestamp"] - row["start_time"]
+                reached.append(row["num_requests"] / counted)
             wrk = ["wrk", "-c", "40", "-d", "3", "http://127.0.0.1:8000/"]
             wrk = subprocess.run(wrk, capture_output=True, check=True, text=True)
-        counted = row["last_request_timestamp"] - row["start_time"]
         found = re.search(r"Requests/sec: +([\d.]+)", wrk.stdout)
-        rates[command] = row["num_requests"] / counted, float(found[1])
+        rates[command] = max(reached), float(found[1])
     (one, one_wrk), (four, four_wrk) = rates.values()
     assert 0.6 < one / four < 1.6, rates
     assert one_wrk > 1.5 * one and four_wrk > 2 * four, rates
