@@ -1,4 +1,7 @@
-"""uvicorn app:app: awaited once per request, it sends the answer in messages."""
+"""An ASGI application: awaited once per request, it sends the response in messages.
+
+uvicorn app:app
+"""
 
 
 async def app(scope, receive, send):
@@ -7,7 +10,7 @@ async def app(scope, receive, send):
     body = b"Hello, World!\n"
     headers = [
         (b"content-type", b"text/plain"),
-        (b"content-length", str(len(body)).encode()),  # lower case, and bytes
+        (b"content-length", str(len(body)).encode()),  # lower-case names; all bytes
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -1,4 +1,7 @@
-"""uvicorn cpu_app:app: nothing is awaited, so computing goes on one request at a time."""
+"""An ASGI application that computes: it awaits nothing, so the others have to queue.
+
+uvicorn cpu_app:app
+"""
 
 import time
 
@@ -12,7 +15,7 @@ async def app(scope, receive, send):
         pass
     headers = [
         (b"content-type", b"text/plain"),
-        (b"content-length", str(len(body)).encode()),  # lower case, and bytes
+        (b"content-length", str(len(body)).encode()),  # lower-case names; all bytes
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -1,4 +1,7 @@
-"""uvicorn echo_app:app: says what it was asked, and which process has answered."""
+"""An ASGI application that says what it was asked, and in which process.
+
+uvicorn echo_app:app
+"""
 
 import os
 
@@ -6,21 +9,18 @@ import os
 async def app(scope, receive, send):
     if scope["type"] != "http":  # the specification asks for an exception
         raise NotImplementedError(scope["type"])
-    method, path = scope["method"], scope["path"]
     query = scope["query_string"].decode("latin-1")
-    agents = [v.strip() for k, v in scope["headers"] if k == b"user-agent"]
-    parts, message = [], {"more_body": True}
-    while message.get("more_body"):
+    agent = dict(scope["headers"]).get(b"user-agent", b"").decode("latin-1")
+    parts, more = [], True
+    while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return  # nobody is left to answer
+            return  # nobody is left to respond to, and the body is cut short
         parts.append(message.get("body", b""))
-    agent = b",".join(agents).decode("latin-1")
-    body = f"{method} {path}\nquery: {query}\nuser-agent: {agent}\n".encode()
-    body += b"process: %d\n\n" % os.getpid() + b"".join(parts)
-    headers = [
-        (b"content-type", b"text/plain; charset=utf-8"),
-        (b"content-length", str(len(body)).encode()),
-    ]
+        more = message.get("more_body")
+    about = f"query: {query}\nuser-agent: {agent}\nprocess: {os.getpid()}\n\n"
+    body = f"{scope['method']} {scope['path']}\n{about}".encode() + b"".join(parts)
+    headers = [(b"content-type", b"text/plain; charset=utf-8")]
+    headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -1,4 +1,7 @@
-"""uvicorn lifespan_app:app: opens before the first request what it closes at the end."""
+"""An ASGI application that opens a database at the start and closes it at the end.
+
+uvicorn lifespan_app:app
+"""
 
 import sqlite3
 
@@ -16,10 +19,8 @@ async def app(scope, receive, send):
         return
     if scope["type"] != "http":  # the specification asks for an exception
         raise NotImplementedError(scope["type"])
-    (version,) = (
-        scope["state"]["database"].execute("SELECT sqlite_version()").fetchone()
-    )
-    body = f"SQLite {version}\n".encode()
+    found = scope["state"]["database"].execute("SELECT sqlite_version()")
+    body = f"SQLite {found.fetchone()[0]}\n".encode()
     headers = [(b"content-type", b"text/plain")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -1,4 +1,7 @@
-"""uvicorn slow_app:app: all requests wait at the same time; none waits for another."""
+"""An ASGI application that waits: meanwhile the event loop runs other requests.
+
+uvicorn slow_app:app
+"""
 
 import asyncio
 
@@ -10,7 +13,7 @@ async def app(scope, receive, send):
     await asyncio.sleep(1)
     headers = [
         (b"content-type", b"text/plain"),
-        (b"content-length", str(len(body)).encode()),  # lower case, and bytes
+        (b"content-length", str(len(body)).encode()),  # lower-case names; all bytes
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})

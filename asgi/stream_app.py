@@ -1,4 +1,7 @@
-"""uvicorn stream_app:app: a stream is one coroutine, and ends when its client leaves."""
+"""An ASGI application that streams: each stream is a coroutine of its own.
+
+uvicorn stream_app:app
+"""
 
 import asyncio
 
@@ -8,7 +11,11 @@ async def app(scope, receive, send):
         raise NotImplementedError(scope["type"])
     headers = [(b"content-type", b"text/plain")]  # nobody knows the length yet
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    gone = asyncio.create_task(disconnected(receive))
+    while (await receive()).get("more_body"):  # the request comes to its end
+        pass
+    gone = asyncio.create_task(
+        receive()
+    )  # http.disconnect, as soon as the client leaves
     number = 0
     while number < 5 and not gone.done():
         number += 1
@@ -18,8 +25,3 @@ async def app(scope, receive, send):
     gone.cancel()
     await send({"type": "http.response.body"})
     print("stream ended after line", number, flush=True)
-
-
-async def disconnected(receive):
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -1,4 +1,7 @@
-"""uvicorn websocket_app:app: sends back what it is sent, for as long as anybody stays."""
+"""An ASGI application that talks: it sends back whatever its client sends.
+
+uvicorn websocket_app:app
+"""
 
 HINT = b"This is a WebSocket. Try: python -m websockets ws://127.0.0.1:8000/\n"
 

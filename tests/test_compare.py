@@ -4,19 +4,15 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
 
 import pexpect
+import psutil
 import pytest
-from conftest import ROOT
+from support import ROOT, serve, wait_until
 
-import compare
-from compare import is_free
-
-NONSENSE = {
+HOSTILE = {
     "PORT": "9",
     "WEB_CONCURRENCY": "nonsense",
     "GUNICORN_CMD_ARGS": "--bind nonsense --nonsense",
@@ -26,256 +22,262 @@ NONSENSE = {
     "http_proxy": "http://127.0.0.1:9",
 }
 SYNC = "gunicorn -w 4 slow"  # a word that only the first row has
+COMPARE = [sys.executable, "compare.py"]
 
 
-def run(*arguments, folder=ROOT, python=sys.executable, env=NONSENSE):
-    """Run compare.py to its end in `folder`; return the completed process."""
+def run(*arguments, folder=ROOT, shell="", python=sys.executable):
+    """Run compare.py to its end in `folder`, after the `shell` command, if any."""
+    command = f'{shell} exec "$@"'
     return subprocess.run(
-        [python, "compare.py", *arguments],
+        ["bash", "-c", command, "bash", python, "compare.py", *arguments],
         cwd=folder,
-        env=os.environ | env,
+        env=os.environ | HOSTILE,
         capture_output=True,
         check=False,
         text=True,
-        timeout=100,
     )
 
 
-@pytest.fixture
-def copy(tmp_path, no_more_processes):
-    """Return copy((old, new), ...): copy the lesson, with these changes to compare.py."""
-
-    def copy(*changes):
-        folder = tmp_path / "copy"
-        shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(".*"))
-        script = folder / "compare.py"
-        for old, new in changes:
-            assert old in script.read_text()
-            script.write_text(script.read_text().replace(old, new))
-        return folder
-
-    return copy
-
-
-def in_this_network(pid):
-    """Return whether the process `pid` is not one of another test worker's."""
-    namespaces = f"/proc/{pid}/ns/net", "/proc/self/ns/net"
-    try:
-        return os.path.samefile(*namespaces)
-    except FileNotFoundError:  # it has just ended; or a system without /proc
-        return not os.path.exists(namespaces[1])
-
-
-def processes():
-    """Return {id: command line} of all gunicorn, uvicorn and Locust processes."""
-    listed = subprocess.run(
-        ["ps", "-wweo", "pid=,args="], check=True, capture_output=True
-    )
-    lines = listed.stdout.decode(errors="replace").splitlines()
-    pairs = [line.split(maxsplit=1) for line in lines if len(line.split()) > 1]
-    named = {p: x for p, x in pairs if re.search(r"/(gunicorn|uvicorn|locust) ", x)}
-    return {pid: x for pid, x in named.items() if in_this_network(pid)}
+def ask(code):
+    """Return what `code` prints that uses compare; importing it here would patch the tests."""
+    command = [sys.executable, "-c", f"import compare; {code}"]
+    return subprocess.run(
+        command, cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
 
 
 @pytest.fixture
-def no_more_processes(free_ports):
-    """Assert that there are no more servers after a test than before."""
+def copy(tmp_path):
+    """Return a copy of the lesson, with a gunicorn.conf.py that must not be read."""
+    shutil.copytree(ROOT, tmp_path / "copy", ignore=shutil.ignore_patterns(".*"))
+    for folder in ("wsgi", "asgi"):
+        (tmp_path / "copy" / folder / "gunicorn.conf.py").write_text("nonsense(")
+    return tmp_path / "copy"
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left():
+    """Assert that no server and no compare.py runs after a test that did not before."""
+
+    def processes():
+        found = psutil.process_iter(["cmdline"])
+        return {
+            (p.pid, line)
+            for p in found
+            if re.search("compare.py|slow_app", line := str(p.info["cmdline"]))
+        }
+
     before = processes()
     yield
-    left = {pid: x for pid, x in processes().items() if pid not in before}
-    assert not left and is_free(8000)
+    wait_until(lambda: processes() <= before, seconds=3)
 
 
-def test_short_run_in_a_hostile_environment(tmp_path, no_more_processes):
-    (tmp_path / ".locust.conf").write_text("users = nonsense\nheadless = true\n")
-    result = run(
-        *("wsgi", "--users", "8", "--seconds", "4"),
-        env=NONSENSE | {"HOME": str(tmp_path)},
-    )
+def test_a_short_run_in_a_hostile_environment(copy):
+    result = run("wsgi", "--users", "8", "--seconds", "3", folder=copy)
     assert result.returncode == 0, result.stderr
-    assert "\r" not in result.stdout
-    assert "8 users, 4 s counted" in result.stdout
+    assert "8 users, 3 s counted per row" in result.stdout
+    assert not re.search(r"[\r\033]", result.stdout) and not result.stderr
     rows = re.findall(r"^(\w+)\$ (.*)\n(█+) +(.*)$", result.stdout, re.MULTILINE)
-    assert [row[0] for row in rows] == ["wsgi", "wsgi"]
-    for row, ceiling, median in zip(rows, (4, 8), (2000, 1000), strict=True):
-        figures = re.fullmatch(
-            r"([\d.]+) +([\d.]+) +(\d\.\d\d) +(\d+) +(\d+) +0", row[3]
-        )
-        rate, predicted, share, middle, tail = map(float, figures.groups())
-        assert predicted == ceiling
-        assert share == pytest.approx(1, abs=0.1)
-        assert rate == pytest.approx(ceiling * share, abs=0.1)
-        assert middle == pytest.approx(median, rel=0.15) and tail >= middle * 0.95
-    assert len(rows[0][2]) < len(rows[1][2])
+    assert [row[1] for row in rows] == [
+        "gunicorn -w 4 slow_app:app",
+        "gunicorn --threads 40 slow_app:app",
+    ]
+    for (_, _, _, figures), ceiling, median in zip(rows, (4, 8), (2, 1), strict=True):
+        rate, predicted, middle, tail, failed = map(float, figures.split())
+        assert predicted == ceiling and round(rate) == ceiling and failed == 0
+        assert round(middle / 1000) == round(tail / 1000) == median
+    assert len(rows[0][2]) * 2 == len(rows[1][2])
 
 
-def test_port_taken(no_more_processes):
-    with socket.create_server(("0.0.0.0", 8000)):
-        result = run()
-    assert result.returncode == 1
-    assert "port 8000 is taken" in result.stderr and "lsof" in result.stderr
+def test_arithmetic():
+    """Little's law, at 40 users and at 1,000, where the threads are more than the users."""
+    code = "print([[row.ceiling(n) for row in compare.waiting_rows(n)] for n in (40, 1000)])"
+    expected = [[4, 40, 40, 40, 40, 1], [4, 1000, 1000, 1000, 1000, 1]]
+    assert eval(ask(code)) == expected
+    assert "-w 4 --threads 400 " in ask("print(compare.waiting_rows(1000)[2])")
+    code = "print(*(row.ceiling(99) / compare.CORES for row in compare.COMPUTING_ROWS))"
+    assert ask(code).split() == ["10.0"] * 4
+    code = "print(sum(row.warm_up(40) + 5 for row in compare.waiting_rows(40)))"
+    assert float(ask(code)) < 70  # of the 80 seconds that the table may take
+
+
+TOTAL = """
+class Total:
+    num_failures = 0
+    def get_response_time_percentile(self, percent):
+        return 1000
+row = compare.Row('asgi', 'uvicorn app:app', 1)
+compare.show(row, 40, compare.Result(1.0, UNSERVED, BUSY, Total(), []), 1)"""
 
 
 @pytest.mark.parametrize(
-    "old, new, said",
+    "unserved, busy, expected",
     [
-        ("-w 4 slow_app:app", "-w 4 nosuch:app", "No module named 'nosuch'"),
-        ("gunicorn -w 4", "gunicorn -k asgi -w 4", "status 500"),
-        ("gunicorn -w 4", "nosuch -w 4", "nosuch was not found"),
-        ("START_LIMIT = 20", "START_LIMIT = 0", "no answer in 0 seconds"),
+        ("0", "0.5", r" +1\.0 +1\.0 +1000 +1000 +0\n"),
+        ("30", "0.5", r" +1\.0 +1\.0 +- +- +0\n.* 30 of 40 users .*\n"),
+        ("0", "0.95", r" .*\n +Locust used up a core.*\n.*locust --processes 2.*\n"),
     ],
 )
-def test_server_in_trouble(copy, old, new, said):
-    result = run("--seconds", "1", folder=copy((old, new)))
+def test_what_a_row_says_of_itself(unserved, busy, expected):
+    """Of users whom nobody served yet, and of a Locust that is busier than its server."""
+    printed = ask(TOTAL.replace("UNSERVED", unserved).replace("BUSY", busy))
+    assert re.fullmatch(f"█+{expected}", printed)
+
+
+def test_a_taken_port_names_its_process():
+    with serve("wsgi", "gunicorn app:app"):
+        result = run()
+    assert result.returncode == 1 and not result.stdout
+    assert re.search(r"taken by process \d+:\n.*gunicorn app:app\n", result.stderr)
+    assert re.search(r"kill \d+", result.stderr)
+
+
+def test_a_forgotten_load_is_noticed(tmp_path):
+    """Somebody asks at port 8000, where nobody listens yet, four times a second."""
+    code = """
+import socket, time
+while True:
+    socket.socket().connect_ex(("127.0.0.1", 8000))
+    time.sleep(0.25)"""
+    knocks = subprocess.Popen([sys.executable, "-c", code])
+    try:
+        result = run()
+    finally:
+        knocks.kill()
+        knocks.wait()
+    assert result.returncode == 1 and not result.stdout
+    assert "under another load" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "file, text, message",
+    [
+        ("wsgi/slow_app.py", "def (", r'slow_app.py", line \d+\n[^$]*SyntaxError'),
+        ("wsgi/slow_app.py", "import tiem", "No module named 'tiem'"),
+        ("wsgi/slow_app.py", "app = lambda scope, receive, send: 0", "status 500"),
+        ("wsgi/slow_app.py", "del app", "ended by itself"),
+    ],
+)
+def test_a_server_in_trouble(copy, file, text, message):
+    with (copy / file).open("a") as app:
+        app.write(f"\n{text}\n")
+    result = run(SYNC, folder=copy)
     assert result.returncode == 1
-    assert said in result.stderr and "compare.py" not in result.stderr
+    assert re.search(message, result.stderr) and 'compare.py"' not in result.stderr
 
 
 def test_failed_requests_are_marked(copy):
-    """The application answers the first request well, and no other one."""
-    folder = copy()
-    app = folder / "wsgi" / "slow_app.py"
-    flaw = (
-        "    if environ['HTTP_USER_AGENT'][:6] != 'Python':\n        raise ValueError\n"
-    )
+    """The application serves the first request, compare.py's own, and no other one."""
+    flaw = "\n    if 'HTTP_USER_AGENT' in environ:\n        raise ValueError\n"
+    app = copy / "wsgi" / "slow_app.py"
     app.write_text(app.read_text().replace("    time.sleep", flaw + "    time.sleep"))
-    result = run(SYNC, "--users", "4", "--seconds", "1", folder=folder)
+    result = run(SYNC, "--users", "4", "--seconds", "1", folder=copy)
     assert result.returncode == 1
-    assert re.search(r" 0\.0 +4\.0 +0\.00 .*\n +FAILED \d+ times: .*500", result.stdout)
-
-
-def test_a_queue_that_still_grows_has_no_median(copy):
-    """Sixteen users fill four slots in four seconds; it may wait for one only."""
-    folder = copy(("QUEUE_LIMIT = 20", "QUEUE_LIMIT = 1"))
-    result = run(SYNC, "--users", "16", "--seconds", "3", folder=folder)
-    assert re.search(r" [34]\.\d +4\.0 +\d\.\d\d +growing +growing +0\n", result.stdout)
+    assert re.search(r" 0\.0 +4\.0 .*\n +FAILED \d+ times: .*500", result.stdout)
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--users", "0"], ["--users", "9999"], ["--seconds", "many"]]
+    "arguments", [["--users", "0"], ["--users", "9999"], ["--seconds", "x"], ["nosuch"]]
 )
 def test_bad_arguments(arguments):
     result = run(*arguments)
-    assert result.returncode == 2
-    assert "usage:" in result.stderr and "Traceback" not in result.stderr
-
-
-def test_no_row_has_the_word():
-    result = run("nosuch")
     assert result.returncode == 2 and not result.stdout
-    assert "no row has 'nosuch' in it" in result.stderr
-    rows = re.findall(r"^    (\w+)\$ (.+)$", result.stderr, re.MULTILINE)
-    assert rows == [row[:2] for row in compare.WAITING + compare.COMPUTING]
-
-
-def test_rows_with_a_word():
-    def count(word):
-        return len(compare.with_word(compare.WAITING, word))
-
-    assert (count("wsgi"), count("blocking"), count("")) == (2, 1, 6)
-    assert count("cpu") == 0 and len(compare.with_word(compare.COMPUTING, "cpu")) == 4
-
-
-def test_ceilings_and_the_time_that_all_rows_take():
-    ceilings = [compare.ceiling_of(row, 40) for row in compare.WAITING]
-    assert ceilings == [4, 40, 40, 40, 40, 1]
-    assert [compare.ceiling_of(row, 1000) for row in compare.WAITING[:3]] == [
-        4,
-        1000,
-        40,
-    ]
-    cores = os.cpu_count()
-    assert {compare.ceiling_of(row, 5000) for row in compare.COMPUTING} == {cores * 10}
-    times = [compare.filling(row, 40) + 5 + compare.START for row in compare.WAITING]
-    assert sum(times) < 120
-
-
-@pytest.mark.parametrize("threads, least, most", [(10, 10, 40.5), (25, 38, 40.5)])
-def test_threads_in_four_processes(no_more_processes, threads, least, most):
-    """Forty slots, but connections are dealt out unevenly; a hundred are enough."""
-    command = f"gunicorn -w 4 --threads {threads} slow_app:app"
-    _, rate, _ = compare.measure(("wsgi", command, 4 * threads), 40, 4)
-    assert least <= rate <= most
-
-
-def test_nothing_installed(tmp_path):
-    """A Python without the requirements is told the command that brings them."""
-    subprocess.run(
-        [sys.executable, "-m", "venv", "--without-pip", tmp_path], check=True
-    )
-    result = run(python=str(tmp_path / "bin" / "python"))
-    assert result.returncode == 1
-    assert "pip install -r requirements.txt" in result.stderr
-    assert "Traceback" not in result.stderr
-
-
-@pytest.mark.parametrize(
-    "kind, begun",
-    [
-        (signal.SIGINT, "compare.py"),
-        (signal.SIGTERM, "gunicorn -w 4 slow_app"),
-        (signal.SIGHUP, "--web-port"),
-    ],
-)
-def test_a_signal_leaves_nothing_behind(no_more_processes, kind, begun):
-    """Whether it has just been started itself, or a server, or Locust too."""
-    command = [sys.executable, "-u", "compare.py"]
-    pipe = subprocess.PIPE
-    process = subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True)
-    assert "40 users" in process.stdout.readline()
-    until = time.monotonic() + 20
-    while begun != "compare.py" and not any(begun in x for x in processes().values()):
-        assert time.monotonic() < until, f"{begun} was not started"
-    process.send_signal(kind)
-    said = process.communicate(timeout=20)[1]
-    assert process.returncode == 128 + kind and "Traceback" not in said
-
-
-def test_progress_on_a_terminal(no_more_processes):
-    """A terminal shows the command and a moving bar; Ctrl-C there ends it."""
-    command = f"{sys.executable} compare.py"
-    with pexpect.spawn(command, cwd=ROOT, encoding="utf-8", timeout=20) as terminal:
-        terminal.expect_exact("wsgi$ gunicorn -w 4 slow_app:app")
-        terminal.expect(
-            r"#+\.+ row 1 of 6: filling the queue, about (\d+) s to the end"
+    assert "usage:" in result.stderr and "Traceback" not in result.stderr
+    if arguments == ["nosuch"]:
+        assert (
+            len(re.findall(r"^    \w+\$ .*app:app", result.stderr, re.MULTILINE)) == 10
         )
-        assert 60 < int(terminal.match[1]) < 120
-        assert [x for x in processes().values() if "--web-port" in x]
+
+
+def test_missing_things(copy, tmp_path):
+    shutil.rmtree(copy / "wsgi")
+    assert "git restore wsgi" in run(SYNC, folder=copy).stderr
+    few = run("--users", "400", shell="ulimit -n 300;")
+    assert few.returncode == 1 and "--users 100" in few.stderr
+    bare = [sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"]
+    subprocess.run(bare, check=True)
+    nothing = run(python=str(tmp_path / "bare" / "bin" / "python"))
+    assert nothing.returncode == 1 and "Traceback" not in nothing.stderr
+    assert "pip install -r requirements.txt" in nothing.stderr
+
+
+def test_a_low_limit_of_files_is_raised():
+    result = run(
+        "uvicorn slow", "--users", "300", "--seconds", "2", shell="ulimit -Sn 99;"
+    )
+    assert result.returncode == 0, result.stderr
+    assert re.search(r" 300\.0 .* 0\n", result.stdout)
+
+
+@pytest.mark.parametrize("kind", ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"])
+def test_a_signal_leaves_nothing_behind(kind):
+    """Amid the start of a server; `nothing_is_left` looks."""
+    number = getattr(signal, kind)
+    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([*COMPARE, SYNC], cwd=ROOT, **pipe) as process:
+        for line in process.stdout:
+            if "$ gunicorn" in line:
+                break
+        process.send_signal(number)
+        stderr = process.communicate(timeout=20)[1]
+    assert process.returncode == 128 + number and "Traceback" not in stderr
+
+
+def test_nobody_reads_on():
+    run = subprocess.run(
+        [f"{sys.executable} compare.py '{SYNC}' --users 1 --seconds 1 | head -1"],
+        cwd=ROOT,
+        shell=True,
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert run.stdout.count("\n") == 1 and not run.stderr
+
+
+def test_progress_on_a_terminal():
+    """A bar and the seconds that are left, never more than a line; then Ctrl-C."""
+    size = {"dimensions": (24, 60), "encoding": "utf-8", "timeout": 20}
+    with pexpect.spawn(sys.executable, ["compare.py"], cwd=ROOT, **size) as terminal:
+        terminal.expect_exact("wsgi$ gunicorn -w 4 slow_app:app")
+        terminal.expect(r"\x1b\[K(#+\.+ row 1 of 6: filling the queue.*?)\r")
+        assert len(terminal.match[1]) < 60
         terminal.sendintr()
-        terminal.expect("Stopped. Every process it had started is gone.")
         terminal.expect(pexpect.EOF)
         terminal.wait()
     assert terminal.exitstatus == 130
 
 
-def make(*arguments, folder):
-    """Run make in `folder`; return the completed process, its output as text."""
-    env = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
+def make(folder, *arguments):
     command = ["make", *arguments]
     return subprocess.run(
-        command, cwd=folder, env=env, capture_output=True, check=False, text=True
+        command, cwd=folder, capture_output=True, check=False, text=True
     )
 
 
-def test_make_says_that_python_is_too_old(tmp_path):
-    shutil.copy(ROOT / "Makefile", tmp_path)
-    shutil.copy(ROOT / "requirements.txt", tmp_path)
-    old = tmp_path / "python3.9"
-    old.write_text("#!/bin/sh\nexit 1\n")  # what the version check in it comes to
+def test_make_sets_up_what_is_missing_old_or_dead(copy):
+    """Without installing anything: `make -n` prints what it would do."""
+    assert "pip install" in make(copy, "-n", "compare").stdout
+    programs = copy / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    (programs / "gunicorn").write_text("#!/bin/sh\necho gunicorn\n")
+    (programs / "gunicorn").chmod(0o755)
+    for name in ("for-compare", "for-test"):
+        (copy / ".venv" / name).touch()
+    assert "pip install" not in make(copy, "-n", "compare", "test").stdout
+    (programs / "gunicorn").write_text("#!/no/such/python\n")
+    dead = make(copy, "-n", "compare").stdout
+    assert "venv --clear" in dead and "pip install" in dead
+    (programs / "gunicorn").write_text("#!/bin/sh\necho gunicorn\n")
+    os.utime(copy / "requirements.txt", (2e9, 2e9))
+    old = make(copy, "-n", "compare").stdout
+    assert "--clear" not in old and "pip install" in old
+
+
+def test_make_says_that_python_is_too_old(copy):
+    old = copy / "py thon"
+    old.write_text("#!/bin/sh\nexit 1\n")  # what the check of its version comes to
     old.chmod(0o755)
-    result = make("compare", f"PYTHON={old}", folder=tmp_path)
-    assert result.returncode != 0
+    result = make(copy, "compare", f"PYTHON={old}")
+    assert result.returncode != 0 and not (copy / ".venv").exists()
     assert "needs Python 3.11 or newer" in result.stdout
-    assert not (tmp_path / ".venv").exists()
-
-
-def test_make_sets_up_only_what_is_missing_or_out_of_date(tmp_path):
-    for name in ("Makefile", "requirements.txt", "requirements-dev.txt"):
-        shutil.copy(ROOT / name, tmp_path)
-    assert "pip install" in make("-n", "compare", folder=tmp_path).stdout
-    (tmp_path / ".venv").mkdir()
-    for stamp in ("for-compare", "for-test"):
-        (tmp_path / ".venv" / stamp).touch()
-    assert "pip install" not in make("-n", "compare", "test", folder=tmp_path).stdout
-    os.utime(tmp_path / "requirements.txt", (time.time() + 9, time.time() + 9))
-    assert "pip install" in make("-n", "compare", folder=tmp_path).stdout

@@ -1,74 +1,215 @@
-"""The launchers and servers as processes: they answer, reload, and end when told to."""
+"""The applications on the real servers: who waits for whom, and what reaches a client."""
 
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 
+import psutil
 import pytest
-from conftest import ROOT, wait_until
+import websockets.sync.client
+from support import HELLO, PAGES, ROOT, burst, family, inline, serve, steps, wait_until
 
-import compare
-from compare import is_free
-
-LAUNCHERS = ["wsgi/runfromgunicorn.py", "asgi/runfromuvicorn.py"]
-
-
-def answer():
-    """Return what port 8000 answers to GET /, or b"" if nobody does."""
-    try:
-        with compare.direct.open("http://127.0.0.1:8000/", timeout=5) as response:
-            return response.read()
-    except OSError:
-        return b""
+SYNC, THREADS = "gunicorn -w 2 {}:app", "gunicorn -w 2 --threads 2 {}:app"
+UVICORN, ASGI = "uvicorn {}:app", "gunicorn -w 2 -k asgi {}:app"
+WORKERS = "gunicorn {}:app -w 2 -k uvicorn_worker.UvicornWorker"
+EVERY = [("wsgi", SYNC), ("wsgi", THREADS)]
+EVERY += [("asgi", UVICORN), ("asgi", WORKERS), ("asgi", ASGI)]
 
 
-def group(pid):
-    """Return the ids of the processes in the process group `pid`."""
-    listed = subprocess.run(
-        ["ps", "-eo", "pid=,pgid="], check=True, capture_output=True
-    )
-    pairs = [line.split() for line in listed.stdout.decode().splitlines()]
-    return [int(one) for one, leader in pairs if int(leader) == pid]
+def named_commands():
+    """Return the server commands that the pages name, each with app.py, which is quick."""
+    typed = [step.typed for page in PAGES for step in steps(page)]
+    typed += [code.content for page in PAGES for code in inline(page, "code_inline")]
+    commands = [
+        text for text in typed if re.match(r"(gunicorn|uvicorn) .*app:app", text)
+    ]
+    commands = [re.sub(r"\w*app:app", "app:app", text) for text in commands]
+    # Some pages start a second server, or the wrong one, on purpose.
+    return sorted({c for c in commands if not re.search(r"--bind|--pid|\$|'", c)})
 
 
-@pytest.mark.parametrize("launcher", LAUNCHERS)
-def test_launcher(launcher, tmp_path, free_ports):
-    """It works from any folder, says what it serves, reloads, and ends by Ctrl-C."""
-    folder = launcher.split("/")[0]
+@pytest.mark.parametrize("command", named_commands())
+def test_a_command_that_a_page_names_starts_and_serves(command):
+    folder = "asgi" if re.search(r"^uvicorn|-k", command) else "wsgi"
+    with serve(folder, command):
+        assert urllib.request.urlopen("http://127.0.0.1:8000/").read() == HELLO
+
+
+@pytest.mark.parametrize(
+    "folder, command, expected",
+    [
+        ("wsgi", "gunicorn -w 4 slow_app:app", [1] * 4 + [2] * 4 + [3] * 4),
+        ("wsgi", "gunicorn --threads 12 slow_app:app", [1] * 12),
+        ("asgi", "uvicorn slow_app:app", [1] * 12),
+        (
+            "asgi",
+            "gunicorn slow_app:app -w 4 -k uvicorn_worker.UvicornWorker",
+            [1] * 12,
+        ),
+        ("asgi", "gunicorn -w 4 -k asgi slow_app:app", [1] * 12),
+    ],
+)
+def test_twelve_at_once(folder, command, expected):
+    """A staircase of four slots; a wall where twelve can wait. In whole seconds."""
+    with serve(folder, command):
+        assert burst() == expected
+
+
+def test_a_blocked_loop_serves_one_after_the_other():
+    with serve("asgi", "uvicorn blocking_app:app"):
+        assert burst(4) == [1, 2, 3, 4]
+
+
+def test_burst_has_a_sentence_for_each_mistake():
+    def fails(*arguments):
+        command = [sys.executable, ROOT / "burst.py", *arguments]
+        run = subprocess.run(command, capture_output=True, check=False, text=True)
+        assert run.returncode == 1 and not run.stdout and run.stderr.count("\n") == 1
+        return run.stderr
+
+    assert "Connection refused" in fails() and "a server" in fails("3")
+    for number in ("0", "many", "-3", "1001", "1.5"):
+        assert "python burst.py 12 /" in fails(number)
+    with serve("wsgi", "uvicorn app:app", status="500"):  # the wrong pairing
+        assert "http://127.0.0.1:8000/path: HTTP Error 500" in fails("2", "path")
+
+
+@pytest.mark.parametrize(
+    "launcher", ["wsgi/runfromgunicorn.py", "asgi/runfromuvicorn.py"]
+)
+def test_launcher(tmp_path, launcher):
+    """From any folder it serves, reloads, survives a broken edit, and ends by Ctrl-C."""
+    folder, script = launcher.split("/")
+    app = tmp_path / folder / "app.py"
     shutil.copytree(ROOT / folder, tmp_path / folder)
-    assert is_free(8000)
-    command = f"{sys.executable} {tmp_path / launcher}"
-    with compare.running(command, "/", str(tmp_path)) as process:
-        compare.ask(process, 8000)
-        served = f"Starting {folder}/app.py at http://127.0.0.1:8000"
-        assert served in process.log.read_text()
-        time.sleep(1)  # nobody edits faster
-        app = tmp_path / folder / "app.py"
-        app.write_text(app.read_text().replace("Hello", "Howdy"))
-        wait_until(lambda: answer() == b"Howdy, World!\n")
-        time.sleep(0.5)  # the last answer is logged
-        before = len(process.log.read_text())
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-        assert process.wait(timeout=15) == 0
-        wait_until(lambda: not group(process.pid))
-        assert "Traceback" not in process.log.read_text()[before:]
+    source = app.read_text()
+
+    def responds(expected):
+        try:
+            with urllib.request.urlopen(
+                "http://127.0.0.1:8000/", timeout=5
+            ) as response:
+                return response.read() == expected
+        except OSError:
+            return expected is None
+
+    def edit(text):
+        time.sleep(1.5)  # nobody edits faster, and gunicorn looks once a second
+        app.write_text(text)
+
+    with serve(str(tmp_path), f"{sys.executable} {folder}/{script}") as server:
+        said = f"Starting {folder}/app.py at http://127.0.0.1:8000"
+        assert said in server.log.read_text()
+        edit(source.replace("Hello", "Howdy"))
+        wait_until(lambda: responds(b"Howdy, World!\n"))
+        for broken in ("", "raise SystemExit\n"):  # "": an empty file, without an app
+            edit(broken and broken + source)
+            wait_until(lambda: responds(None))
+            edit(source)
+            wait_until(lambda: responds(HELLO))
+        members = family(server)
+        os.killpg(server.process.pid, signal.SIGINT)  # as a terminal does
+        assert server.process.wait(timeout=20) == 0
+        wait_until(lambda: not any(map(psutil.pid_exists, members)))
 
 
-def test_breakpoint_is_never_timed_out():
-    """The default would kill a silent worker after 30 seconds (gunicorn: timeout)."""
+def test_launchers_leave_a_breakpoint_alone():
+    """gunicorn's default timeout would end a worker that stands at one for 30 s."""
     code = "from runfromgunicorn import FromPython; print(FromPython().cfg.timeout)"
     command = [sys.executable, "-c", code]
-    shown = subprocess.run(command, cwd=ROOT / "wsgi", check=True, capture_output=True)
-    assert shown.stdout.split() == [b"0"]
+    run = subprocess.run(command, cwd=ROOT / "wsgi", check=True, capture_output=True)
+    assert run.stdout == b"0\n"
 
 
-def test_older_spelling_is_deprecated():
-    """What the README says of it."""
-    code = "import uvicorn.workers"
-    command = [sys.executable, "-W", "default", "-c", code]
-    shown = subprocess.run(command, check=True, capture_output=True).stderr.decode()
-    assert re.search("DeprecationWarning.*uvicorn-worker", shown)
+def exchange(request):
+    """Return the (status, body) of a `request` in bytes, after which the server hangs up."""
+    with socket.create_connection(("127.0.0.1", 8000), timeout=20) as client:
+        client.sendall(request)
+        response = b"".join(iter(lambda: client.recv(65536), b""))
+    head, _, body = response.partition(b"\r\n\r\n")
+    return int(head.split()[1]), body
+
+
+HEAD = b"HTTP/1.1\r\nHost: x\r\nConnection: close\r\nUser-Agent: me\r\n"
+CHUNKS = b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+REQUESTS = {
+    b"GET /a%20b?x=1 " + HEAD + b"\r\n": (b"GET /a b", b"x=1", b""),
+    b"POST / " + HEAD + b"Content-Length: 5\r\n\r\nabcde": (b"POST /", b"", b"abcde"),
+    b"PUT /x " + HEAD + CHUNKS: (b"PUT /x", b"", b"abcde"),
+}
+
+
+@pytest.mark.parametrize("folder, command", EVERY)
+def test_echo(folder, command):
+    """Every server tells both twins the same of the same request."""
+    with serve(folder, command.format("echo_app")) as server:
+        for request, (line, query, body) in REQUESTS.items():
+            status, response = exchange(request)
+            about, _, echoed = response.partition(b"\n\n")
+            expected = [line, b"query: " + query, b"user-agent: me"]
+            assert status == 200 and about.split(b"\n")[:3] == expected
+            assert int(about.split()[-1]) in family(server) and echoed == body
+
+
+@pytest.mark.parametrize("folder, command", EVERY)
+def test_stream_ends_when_the_client_has_left(folder, command):
+    with serve(
+        folder, command.format("stream_app")
+    ) as server:  # which asks, and leaves
+        with socket.create_connection(("127.0.0.1", 8000)) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            received = b""
+            while b"line 1" not in received:
+                received += client.recv(1000)
+            assert b"line 3" not in received, "it does not come line by line"
+        ended = r"stream ended after line [1-4]\n"
+        wait_until(lambda: len(re.findall(ended, server.log.read_text())) == 2)
+
+
+@pytest.mark.parametrize("command", [UVICORN, WORKERS, ASGI])
+def test_websocket(command):
+    with serve("asgi", command.format("websocket_app"), status="426"):
+        connect, url = websockets.sync.client.connect, "ws://127.0.0.1:8000/"
+        with connect(url, proxy=None) as one, connect(url, proxy=None) as other:
+            for message in ("é", b"\0\xff", "x" * 100_000):
+                one.send(message)
+                other.send("other")
+                assert one.recv(timeout=20) == message
+                assert other.recv(timeout=20) == "other"
+
+
+@pytest.mark.parametrize("command", [UVICORN, WORKERS, ASGI])
+def test_lifespan(command):
+    """Each worker opens before its first response, and closes when the server ends."""
+    workers = 2 if "-w 2" in command else 1
+    with serve("asgi", command.format("lifespan_app")) as server:
+        body = urllib.request.urlopen("http://127.0.0.1:8000/").read()
+        assert re.fullmatch(rb"SQLite 3[\d.]+\n", body)
+        wait_until(lambda: server.log.read_text().count("database opened") == workers)
+        server.process.terminate()
+        wait_until(lambda: server.log.read_text().count("database closed") == workers)
+
+
+@pytest.mark.parametrize(
+    "folder, command, message",
+    [
+        ("asgi", "gunicorn app:app", "missing 1 required positional argument: 'send'"),
+        ("wsgi", "uvicorn app:app", "missing 1 required positional argument: 'start_"),
+        ("wsgi", "gunicorn -k asgi app:app", "takes 2 positional arguments but 3 were"),
+    ],
+)
+def test_the_wrong_pairing_fails_at_the_first_request(folder, command, message):
+    with serve(folder, command, status="500") as server:
+        assert f"TypeError: app() {message}" in server.log.read_text()
+
+
+def test_the_older_spelling_is_deprecated():
+    command = [sys.executable, "-W", "default", "-c", "import uvicorn.workers"]
+    run = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert re.search("DeprecationWarning.*uvicorn-worker", run.stderr)

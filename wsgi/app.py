@@ -1,11 +1,14 @@
-"""gunicorn -w 4 app:app: called once per request, it returns the whole answer."""
+"""A WSGI application: called once per request, it returns the whole response.
+
+gunicorn -w 4 app:app
+"""
 
 
 def app(environ, start_response):
     body = b"Hello, World!\n"
     headers = [
         ("Content-Type", "text/plain"),
-        ("Content-Length", str(len(body))),  # names and values are str
+        ("Content-Length", str(len(body))),  # names and values are strings
     ]
     start_response("200 OK", headers)
-    return [body]  # an iterable of bytes objects; body alone is one of numbers
+    return [body]  # a list, as a body may also come in several pieces

@@ -1,4 +1,7 @@
-"""gunicorn -w 4 cpu_app:app: cores are the slots; workers beyond them add nothing."""
+"""A WSGI application that computes: it is as fast as the processor's cores are.
+
+gunicorn -w 4 cpu_app:app
+"""
 
 import time
 
@@ -10,7 +13,7 @@ def app(environ, start_response):
         pass
     headers = [
         ("Content-Type", "text/plain"),
-        ("Content-Length", str(len(body))),  # names and values are str
+        ("Content-Length", str(len(body))),  # names and values are strings
     ]
     start_response("200 OK", headers)
-    return [body]  # an iterable of bytes objects; body alone is one of numbers
+    return [body]  # a list, as a body may also come in several pieces

@@ -1,4 +1,7 @@
-"""gunicorn -w 4 echo_app:app: says what it was asked, and which process has answered."""
+"""A WSGI application that says what it was asked, and in which process.
+
+gunicorn -w 4 echo_app:app
+"""
 
 import os
 
@@ -6,16 +9,14 @@ import os
 def app(environ, start_response):
     path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
     path = path.encode("latin-1").decode(errors="replace")  # PEP 3333: bytes in a str
-    method, query = environ["REQUEST_METHOD"], environ.get("QUERY_STRING", "")
+    query = environ.get("QUERY_STRING", "")
     agent = environ.get("HTTP_USER_AGENT", "")
     parts = []
     while part := environ["wsgi.input"].read(65536):
         parts.append(part)
-    body = f"{method} {path}\nquery: {query}\nuser-agent: {agent}\n".encode()
-    body += b"process: %d\n\n" % os.getpid() + b"".join(parts)
-    headers = [
-        ("Content-Type", "text/plain; charset=utf-8"),
-        ("Content-Length", str(len(body))),
-    ]
+    about = f"query: {query}\nuser-agent: {agent}\nprocess: {os.getpid()}\n\n"
+    body = f"{environ['REQUEST_METHOD']} {path}\n{about}".encode() + b"".join(parts)
+    headers = [("Content-Type", "text/plain; charset=utf-8")]
+    headers.append(("Content-Length", str(len(body))))
     start_response("200 OK", headers)
     return [body]

@@ -3,19 +3,31 @@
 python runfromgunicorn.py
 """
 
-from gunicorn.app.base import BaseApplication
-from gunicorn.util import import_app
+import traceback
+from pathlib import Path
+
+from gunicorn.app.base import Application
+from gunicorn.util import import_app, make_fail_app
+
+HERE = Path(__file__).resolve().parent
 
 
-class FromPython(BaseApplication):  # gunicorn's documented way: gunicorn.org/custom/
+class FromPython(Application):  # gunicorn's own way, see gunicorn.org/custom/
     def load_config(self):
         self.cfg.set("bind", "127.0.0.1:8000")
         self.cfg.set("workers", 1)  # a breakpoint wants the terminal for itself
         self.cfg.set("timeout", 0)  # else a worker at a breakpoint is killed after 30 s
         self.cfg.set("reload", True)
+        self.cfg.set("reload_extra_files", [str(HERE / "app.py")])  # broken ones, too
+        self.cfg.set("chdir", str(HERE))
+        self.chdir()
 
     def load(self):  # runs in the worker, so a new worker imports the edited file
-        return import_app("app:app")
+        try:
+            return import_app("app:app")
+        except (Exception, SystemExit):  # a typo: say so, and wait until it is mended
+            traceback.print_exc()
+            return make_fail_app(traceback.format_exc())
 
 
 if __name__ == "__main__":

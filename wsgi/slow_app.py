@@ -1,4 +1,7 @@
-"""gunicorn -w 4 slow_app:app: four requests are served at a time; the fifth waits."""
+"""A WSGI application that waits: its worker waits with it and does nothing else.
+
+gunicorn -w 4 slow_app:app
+"""
 
 import time
 
@@ -8,7 +11,7 @@ def app(environ, start_response):
     time.sleep(1)
     headers = [
         ("Content-Type", "text/plain"),
-        ("Content-Length", str(len(body))),  # names and values are str
+        ("Content-Length", str(len(body))),  # names and values are strings
     ]
     start_response("200 OK", headers)
-    return [body]  # an iterable of bytes objects; body alone is one of numbers
+    return [body]  # a list, as a body may also come in several pieces

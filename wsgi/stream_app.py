@@ -1,4 +1,7 @@
-"""gunicorn -w 4 stream_app:app: a stream holds its worker from first line to last."""
+"""A WSGI application that streams: it holds its worker from first line to last.
+
+gunicorn -w 4 stream_app:app
+"""
 
 import time
 

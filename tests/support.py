@@ -1,0 +1,192 @@
+"""What several test files use: applications without a server, servers, and the pages."""
+
+import asyncio
+import contextlib
+import importlib.util
+import itertools
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+from wsgiref.util import setup_testing_defaults
+from wsgiref.validate import validator
+
+import psutil
+from asgiref.testing import ApplicationCommunicator
+from markdown_it import MarkdownIt
+from mirakuru import HTTPExecutor
+
+ROOT = Path(__file__).resolve().parent.parent
+URL = "http://127.0.0.1:8000/"
+HELLO = b"Hello, World!\n"
+LOGS = tempfile.mkdtemp(prefix="lesson-")
+PAGES = ["README.md", *sorted(f"docs/{page.name}" for page in ROOT.glob("docs/*.md"))]
+
+
+# Applications without a server
+
+
+def load(path):
+    """Return the `app` of the file at `path`, a path inside the repository."""
+    spec = importlib.util.spec_from_file_location("loaded", ROOT / path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.app
+
+
+def call_wsgi(app, method="GET", **environ):
+    """Return (status, headers, body) of one call, judged by PEP 3333's validator."""
+    path = {"SCRIPT_NAME": "", "PATH_INFO": "/", "QUERY_STRING": ""}
+    environ = path | {"REQUEST_METHOD": method} | environ
+    setup_testing_defaults(environ)
+    started = []
+
+    def start_response(status, headers, exc_info=None):
+        started.append((status, headers))
+
+    response = validator(app)(environ, start_response)
+    body = b"".join(response)
+    response.close()
+    return *started[0], body
+
+
+def call_asgi(app, parts=(b"",), **scope):
+    """Return (status, headers, body) of one call, with the `parts` of a request's body.
+
+    Whatever the specification would not have, asgiref's communicator or this refuses.
+    """
+    scope = {"method": "GET", "path": "/", "headers": [], "query_string": b""} | scope
+
+    async def run():
+        called = ApplicationCommunicator(app, {"type": "http"} | scope)
+        for number, part in enumerate(parts, 1):
+            message = {"type": "http.request", "body": part}
+            await called.send_input(message | {"more_body": number < len(parts)})
+        start = await called.receive_output(timeout=5)
+        assert start["type"] == "http.response.start"
+        pieces, more = [], True
+        while more:
+            message = await called.receive_output(timeout=5)
+            assert message["type"] == "http.response.body"
+            pieces.append(message.get("body", b""))
+            more = message.get("more_body")
+        await called.wait()
+        assert await called.receive_nothing(), "it goes on after the end of the body"
+        assert all(type(x) is bytes for pair in start["headers"] for x in pair)
+        assert all(name == name.lower() for name, _ in start["headers"])
+        return start["status"], start["headers"], b"".join(pieces)
+
+    return asyncio.run(run())
+
+
+# Servers
+
+
+@contextlib.contextmanager
+def serve(folder, command, status="2..", url=URL, **options):
+    """Start a server, wait until it responds with that `status`, yield it, then end it.
+
+    What is yielded is mirakuru's executor; its `log` is the path of what the server says.
+    mirakuru raises AlreadyRunning if anybody responds before. The `options` are its own.
+    """
+    name = re.sub(r"\W+", "-", f"{folder} {command}")[:80]
+    log = Path(LOGS, name)
+    with log.open("w") as output:
+        server = HTTPExecutor(
+            command,
+            url,
+            status=status,
+            method="GET",
+            cwd=folder if Path(folder).is_absolute() else ROOT / folder,
+            timeout=20,
+            stdout=output,
+            stderr=output,
+            **options,
+        )
+        server.log = log
+        with server:
+            yield server
+
+
+def family(server):
+    """Return the ids of the process that mirakuru has started, and of all its children."""
+    process = psutil.Process(server.process.pid)
+    return [process.pid, *(child.pid for child in process.children(recursive=True))]
+
+
+def burst(*arguments):
+    """Return after how many whole seconds burst.py got each response, in their order."""
+    command = [sys.executable, ROOT / "burst.py", *map(str, arguments)]
+    run = subprocess.run(command, capture_output=True, check=True, text=True)
+    return [round(float(line.split()[1])) for line in run.stdout.splitlines()]
+
+
+def wait_until(condition, seconds=20):
+    """Return when `condition()` is true. Raises AssertionError after so many `seconds`."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.1)
+
+
+# Pages
+
+
+class Step(NamedTuple):
+    """What a page has its reader do, and what is printed then."""
+
+    line: int
+    terminal: str  # "" for `$`, "wsgi" for `wsgi$`; of an edit the file's path
+    typed: str  # "^C"; "" to look at what the terminal prints; of an edit the diff
+    printed: str
+
+
+def tokens(page):
+    """Return the Markdown tokens of the `page`, a path inside the repository."""
+    return MarkdownIt("gfm-like", {"linkify": False}).parse((ROOT / page).read_text())
+
+
+def titles(page):
+    """Return the page's titles as the anchors that links name."""
+    found = itertools.pairwise(tokens(page))
+    names = [b.content for a, b in found if a.type == "heading_open"]
+    return [re.sub(r"[^\w -]", "", name).lower().replace(" ", "-") for name in names]
+
+
+def inline(page, kind):
+    """Return what the page's sentences and tables hold of that `kind` (markdown-it's)."""
+    found = [child for t in tokens(page) if t.type == "inline" for child in t.children]
+    return [child for child in found if child.type == kind]
+
+
+def steps(page):
+    """Return the Steps of the page, in the notation that the README explains.
+
+    In a `console` block a line with a prompt is typed, all else is printed. A `sh` block is
+    typed at `$`, and a `text` block after it is printed. A `diff` block is an edit.
+    """
+    found, file = [], None
+    for token in tokens(page):
+        line = token.map[0] + 2 if token.map else 0
+        if token.type == "inline":
+            paths = re.findall(r"`((?:\w+/)?\w+\.(?:py|conf))`", token.content)
+            file = [file, *paths][-1]
+        elif token.type == "fence" and token.info == "console":
+            for number, text in enumerate(token.content.splitlines()):
+                prompt = re.match(r"(\w*)\$(?: (.*))?$", text)
+                if prompt:
+                    typed = prompt[2] or ""
+                    found.append(Step(line + number, prompt[1], typed, ""))
+                else:
+                    printed = f"{found[-1].printed}{text}\n"
+                    found[-1] = found[-1]._replace(printed=printed)
+        elif token.type == "fence" and token.info == "sh":
+            found.append(Step(line, "", token.content.rstrip(), ""))
+        elif token.type == "fence" and token.info == "text":
+            found[-1] = found[-1]._replace(printed=token.content)
+        elif token.type == "fence" and token.info == "diff":
+            found.append(Step(line, file, token.content, ""))
+    return found

@@ -1,0 +1,238 @@
+"""What docs/production.md claims: slow clients, replaced and killed workers, nginx."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+
+import psutil
+import pytest
+from mirakuru.exceptions import ProcessFinishedWithError
+from support import HELLO, ROOT, family, serve, wait_until
+
+GUNICORNS = [
+    ("wsgi", "gunicorn -w 4 slow_app:app"),
+    ("wsgi", "gunicorn -w 4 --threads 25 slow_app:app"),
+    ("asgi", "gunicorn -w 4 -k asgi slow_app:app"),
+    ("asgi", "gunicorn slow_app:app -w 4 -k uvicorn_worker.UvicornWorker"),
+]
+SILENT = [sys.executable, ROOT / "nginx" / "silent_clients.py"]
+needs_nginx = pytest.mark.skipif(
+    not shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin"),
+    reason="nginx is not installed",
+)
+
+
+def request(port=8000):
+    """Return the body of a response, or the name of what went wrong."""
+    try:
+        url = f"http://127.0.0.1:{port}/"
+        return urllib.request.urlopen(url, timeout=30).read()
+    except OSError as error:
+        return type(error).__name__
+
+
+def workers(server):
+    """Return the ids of the processes that gunicorn's master has started."""
+    return family(server)[1:]
+
+
+def connections(worker):
+    """Return how many clients the process `worker` is connected with."""
+    found = psutil.Process(worker).net_connections("tcp")
+    return sum(c.status == psutil.CONN_ESTABLISHED for c in found)
+
+
+@contextlib.contextmanager
+def twelve_requests():
+    """Send twelve requests at once; yield what becomes of each, once all are under way."""
+    with ThreadPoolExecutor(12) as clients:
+        responses = [clients.submit(request) for _ in range(12)]
+        yield responses
+
+
+@pytest.mark.parametrize("folder, command", GUNICORNS)
+def test_hup_replaces_all_workers_and_loses_nothing(folder, command):
+    with serve(folder, command) as server:
+        before = workers(server)
+        with twelve_requests() as responses:
+            wait_until(lambda: any(r.done() for r in responses))  # and others queue
+            os.kill(server.process.pid, signal.SIGHUP)
+        assert [r.result() for r in responses] == [HELLO] * 12
+        wait_until(
+            lambda: len(workers(server)) == 4 and not {*workers(server)} & {*before}
+        )
+
+
+def test_a_killed_worker_takes_only_its_own_request_along():
+    """The queue is the port's, not the worker's; the master starts another one."""
+    with serve(*GUNICORNS[0]) as server:
+        first = workers(server)
+        with twelve_requests() as responses:
+            wait_until(lambda: any(r.done() for r in responses))
+            os.kill(first[0], signal.SIGKILL)
+        results = [r.result() for r in responses]
+        assert results.count(HELLO) == 11
+        wait_until(
+            lambda: len(workers(server)) == 4 and first[0] not in workers(server)
+        )
+
+
+def test_a_killed_event_loop_takes_all_its_requests_along():
+    with serve("asgi", "gunicorn -w 1 -k asgi slow_app:app") as server:
+        with twelve_requests() as responses:
+            (worker,) = workers(server)
+            wait_until(lambda: connections(worker) == 12)
+            os.kill(worker, signal.SIGKILL)
+        assert HELLO not in [r.result() for r in responses]
+
+
+def test_sigterm_finishes_what_has_begun():
+    with serve("wsgi", "gunicorn stream_app:app") as server:
+        with socket.create_connection(("127.0.0.1", 8000), timeout=20) as client:
+            client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            body = client.recv(1000)
+            server.process.terminate()
+            body += b"".join(iter(lambda: client.recv(1000), b""))
+        assert body.count(b"line") == 5
+
+
+def test_a_version_that_cannot_start_is_found_by_check_config(tmp_path):
+    """Sent HUP all the same, the master gives up, and nobody serves any more."""
+    shutil.copytree(ROOT / "wsgi", tmp_path / "wsgi")
+    folder = tmp_path / "wsgi"
+    command = "gunicorn -w 4 slow_app:app"
+
+    def check():
+        line = command.replace("-w 4", "--check-config").split()
+        run = subprocess.run(line, cwd=folder, check=False, capture_output=True)
+        return run.returncode
+
+    with pytest.raises(ProcessFinishedWithError), serve(str(folder), command) as server:
+        assert check() == 0
+        with (folder / "slow_app.py").open("a") as app:
+            app.write("(")
+        assert check() != 0
+        os.kill(server.process.pid, signal.SIGHUP)
+        assert server.process.wait(timeout=20) != 0
+        assert "Worker failed to boot" in server.log.read_text()
+
+
+@contextlib.contextmanager
+def silent_clients(number, port):
+    """Run silent_clients.py while the block lasts; then press Ctrl-C, as it were."""
+    command = [SILENT[0], "-u", SILENT[1], str(number), str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert f"{number} connections to port {port}" in process.stdout.readline()
+            yield process
+        finally:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=20) == 0
+
+
+def test_four_silent_clients_hold_four_sync_workers():
+    """Nobody is served until they leave: no clock, only the order of two events."""
+    with (
+        serve("wsgi", "gunicorn -w 4 app:app") as server,
+        ThreadPoolExecutor(1) as client,
+    ):
+        with silent_clients(4, 8000) as silent:
+            wait_until(lambda: [*map(connections, workers(server))] == [1, 1, 1, 1])
+            response = client.submit(request)
+            with pytest.raises(TimeoutError):
+                response.result(timeout=3)
+            assert silent.poll() is None
+        assert response.result(timeout=20) == HELLO
+
+
+@pytest.mark.parametrize(
+    "folder, command", [*GUNICORNS[2:], ("asgi", "uvicorn app:app")]
+)
+def test_silent_clients_do_nothing_to_event_loops(folder, command):
+    with serve(folder, command.replace("slow_app", "app")), silent_clients(200, 8000):
+        assert request() == HELLO
+
+
+@pytest.mark.parametrize("arguments", [[], ["many"], ["4", "x"], ["0"], ["-3"]])
+def test_silent_clients_asks_for_numbers(arguments):
+    run = [*SILENT, *arguments]
+    run = subprocess.run(run, capture_output=True, check=False, text=True)
+    assert run.returncode == 1 and run.stderr.count("\n") == 1
+    assert "python silent_clients.py 4 8000" in run.stderr
+
+
+def test_silent_clients_without_a_server():
+    run = subprocess.run([*SILENT, "4"], capture_output=True, check=False, text=True)
+    assert run.returncode == 1 and run.stderr.count("\n") == 1
+    assert "Does a server listen at port 8000?" in run.stderr
+
+
+@pytest.fixture
+def nginx(tmp_path):
+    """Start the real nginx as the page says, in a copy of its folder."""
+    shutil.copytree(ROOT / "nginx", tmp_path / "nginx")
+    path = f"{os.environ['PATH']}:/usr/sbin"
+    command = [
+        shutil.which("nginx", path=path),
+        *["-p", ".", "-c", "nginx.conf", "-e", "stderr"],
+    ]
+    with serve(
+        str(tmp_path / "nginx"), command, "502", "http://127.0.0.1:8080/"
+    ) as nginx:
+        yield nginx
+
+
+@needs_nginx
+def test_slow_clients_do_nothing_to_sync_workers_behind_nginx(nginx):
+    """Some are silent, others have sent a part of their request."""
+    with (
+        serve("wsgi", "gunicorn -w 4 app:app"),
+        silent_clients(200, 8080),
+        contextlib.ExitStack() as stack,
+    ):
+        for length in range(5, 40):
+            client = socket.create_connection(("127.0.0.1", 8080))
+            begun = b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: yes\r\n"[:length]
+            stack.enter_context(client).sendall(begun)
+        assert request(8080) == HELLO
+
+
+@needs_nginx
+def test_nginx_says_who_asks_and_serves_502_413_and_streams(nginx):
+    with socket.create_connection(("127.0.0.1", 8080)) as client:
+        client.sendall(b"POST / HTTP/1.0\r\nContent-Length: 10485761\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 413")
+    assert request(8080) == "HTTPError"  # 502
+    with (
+        serve("wsgi", "gunicorn stream_app:app"),
+        socket.create_connection(("127.0.0.1", 8080), timeout=20) as client,
+    ):
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        received = b""
+        while b"line 1" not in received:
+            received += client.recv(1000)
+        assert b"line 3" not in received, "nginx keeps the stream until its end"
+    with serve("asgi", "uvicorn app:app") as server:
+        forged = {"X-Forwarded-For": "203.0.113.7"}
+        for port in (8080, 8000):
+            url = f"http://127.0.0.1:{port}/"
+            urllib.request.urlopen(urllib.request.Request(url, headers=forged)).close()
+        believed = server.log.read_text().splitlines()[-2:]
+        assert "127.0.0.1:0" in believed[0] and "203.0.113.7:0" in believed[1]
+
+
+@needs_nginx
+def test_nginx_writes_only_into_its_folder(nginx, tmp_path):
+    with serve("wsgi", "gunicorn echo_app:app"):
+        body = bytes(9_000_000)  # too large for its memory
+        url = "http://127.0.0.1:8080/"
+        assert urllib.request.urlopen(url, body).read().endswith(body)
+    found = {path.name for path in (tmp_path / "nginx").iterdir()} - {"__pycache__"}
+    expected = {"nginx.conf", "silent_clients.py", "access.log", "temp", "nginx.pid"}
+    assert found <= expected and "temporary file" in nginx.log.read_text()

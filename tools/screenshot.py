@@ -1,0 +1,87 @@
+"""Takes the picture at the top of the README, as a person would.
+
+python -m tools.screenshot      takes docs/images/wsgi-vs-asgi.png, in three minutes
+
+A server, Locust, Start; a minute later Stop, the other server, New, Start. It needs
+requirements-dev.txt and Chromium or Chrome.
+"""
+
+import contextlib
+import shutil
+import sys
+import time
+
+from mirakuru import AlreadyRunning, HTTPExecutor
+from playwright.sync_api import sync_playwright
+
+from tools.server import ROOT, check_port, leaving_nothing, running
+
+SERVERS = {
+    "wsgi": "gunicorn -w 4 slow_app:app",
+    "asgi": "gunicorn slow_app:app -w 4 -k uvicorn_worker.UvicornWorker",
+}
+PAGE = "http://127.0.0.1:8089/"
+LOCUST = [sys.executable, "-m", "locust", "-f", "locustfile.py"]
+BROWSERS = "chromium", "chromium-browser", "google-chrome", "chrome"
+QUIET = ["--no-sandbox", "--disable-background-networking"]
+
+
+def find_browser():
+    """Return the path of an installed Chromium or Chrome, or None."""
+    mac = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+    return next(filter(None, map(shutil.which, [*BROWSERS, mac])), None)
+
+
+@contextlib.contextmanager
+def opened_page():
+    """Start Locust, and yield its page in a browser (playwright's Page).
+
+    Exits with a sentence if there is no browser, or if a Locust runs already.
+    """
+    path = find_browser()
+    if not path:
+        sys.exit("No Chromium or Chrome was found: apt install chromium, for example.")
+    locust = HTTPExecutor(LOCUST, PAGE, cwd=ROOT, timeout=30, method="GET")
+    try:
+        with locust, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=path, args=QUIET)
+            size = {"width": 1000, "height": 1100}
+            page = browser.new_page(viewport=size, device_scale_factor=1.5)
+            page.goto(PAGE)
+            yield page
+            browser.close()
+    except AlreadyRunning:
+        sys.exit("Port 8089 is taken, perhaps by another Locust. End that first.")
+
+
+def press(page, name, kind="button"):
+    """Press the button, or open the tab, of that `name`."""
+    page.get_by_role(kind, name=name, exact=True).first.click()
+
+
+def both_runs(page):
+    """Load each of SERVERS from the page; yield while it runs, then stop it."""
+    for number, (folder, command) in enumerate(SERVERS.items()):
+        with running(folder, command):
+            if number:
+                press(page, "New")
+            press(page, "Start")
+            press(page, "Charts", "tab")
+            yield
+            press(page, "Stop")
+            page.get_by_role("button", name="New", exact=True).wait_for()
+
+
+def main():
+    """Take the picture, or exit with a sentence if something is missing."""
+    with leaving_nothing():
+        check_port(seconds=1.2)
+        with opened_page() as page:
+            for _ in both_runs(page):
+                time.sleep(75)  # 100 users come within 50
+            part = {"x": 0, "y": 0, "width": 1000, "height": 680}
+            page.screenshot(path=ROOT / "docs/images/wsgi-vs-asgi.png", clip=part)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
