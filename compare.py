@@ -51,9 +51,9 @@ class Row(NamedTuple):
 
     def warm_up(self, users):
         """Return after how many seconds all `users`, who come in one, have been served."""
-        rounds = max(1, math.ceil(users / self.slots))
+        rounds = max(1, math.ceil(users / self.slots)) * self.seconds
         # The half puts the beginning and the end of the count between two waves.
-        return min(1 + rounds * self.seconds, QUEUE_LIMIT) + self.seconds / 2
+        return max(2.5, min(1 + rounds, QUEUE_LIMIT) + self.seconds / 2)
 
 
 def waiting_rows(users):

@@ -139,9 +139,11 @@ class Step(NamedTuple):
     """What a page has its reader do, and what is printed then."""
 
     line: int
-    terminal: str  # "" for `$`, "wsgi" for `wsgi$`; of an edit the file's path
-    typed: str  # "^C"; "" to look at what the terminal prints; of an edit the diff
-    printed: str
+    terminal: str  # "" for `$`, "wsgi" for `wsgi$`; of an edit the path of the file
+    typed: str  # "^C" for Ctrl-C, "" for a look at what is printed; of an edit the diff
+    printed: str = ""
+    edits: bool = False
+    cores: bool = False  # whether what is printed depends on how many cores there are
 
 
 def tokens(page):
@@ -166,27 +168,35 @@ def steps(page):
     """Return the Steps of the page, in the notation that the README explains.
 
     In a `console` block a line with a prompt is typed, all else is printed. A `sh` block is
-    typed at `$`, and a `text` block after it is printed. A `diff` block is an edit.
+    typed at `$`, and prints what a `text` block shows after it, or anything. A `diff` block is an edit.
     """
-    found, file = [], None
+    found, file, cores = [], "", False
     for token in tokens(page):
         line = token.map[0] + 2 if token.map else 0
         if token.type == "inline":
-            paths = re.findall(r"`((?:\w+/)?\w+\.(?:py|conf))`", token.content)
-            file = [file, *paths][-1]
-        elif token.type == "fence" and token.info == "console":
-            for number, text in enumerate(token.content.splitlines()):
+            file = [file, *re.findall(r"`(\w+/\w+\.\w+|\w+\.py)`", token.content)][-1]
+            cores = bool(re.search(r"\bOn \d+ cores\b", token.content))
+        elif token.type != "fence":
+            continue
+        elif token.info == "console":
+            for number, text in enumerate(token.content.splitlines(), line):
                 prompt = re.match(r"(\w*)\$(?: (.*))?$", text)
+                program = found[-1] if found else Step(0, "", "")
                 if prompt:
-                    typed = prompt[2] or ""
-                    found.append(Step(line + number, prompt[1], typed, ""))
+                    found.append(Step(number, prompt[1], prompt[2] or "", cores=cores))
+                elif text.startswith(">>> ") or (
+                    text.startswith("> ")
+                    and re.match("> |.* websockets ", program.typed)
+                ):
+                    found.append(Step(number, program.terminal, text))
                 else:
-                    printed = f"{found[-1].printed}{text}\n"
-                    found[-1] = found[-1]._replace(printed=printed)
-        elif token.type == "fence" and token.info == "sh":
-            found.append(Step(line, "", token.content.rstrip(), ""))
-        elif token.type == "fence" and token.info == "text":
-            found[-1] = found[-1]._replace(printed=token.content)
-        elif token.type == "fence" and token.info == "diff":
-            found.append(Step(line, file, token.content, ""))
+                    printed = f"{program.printed}{text}\n"
+                    found[-1] = program._replace(printed=printed)
+        elif token.info == "sh":
+            commands = token.content.splitlines()
+            found += [Step(line + n, "", c, "...\n") for n, c in enumerate(commands)]
+        elif token.info == "text":
+            found[-1] = found[-1]._replace(printed=token.content, cores=cores)
+        elif token.info == "diff":
+            found.append(Step(line, file, token.content, edits=True))
     return found

@@ -1,0 +1,28 @@
+"""An ASGI application made with Django: async views wait in the loop, others in threads.
+
+uvicorn django_app:app
+"""
+
+import asyncio
+import time
+
+from django.conf import settings
+from django.core.asgi import get_asgi_application
+from django.http import HttpResponse
+from django.urls import path
+
+settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["127.0.0.1"])
+
+
+def hello(request):
+    time.sleep(1)
+    return HttpResponse("Hello, World!\n")
+
+
+async def hello_async(request):
+    await asyncio.sleep(1)
+    return HttpResponse("Hello, World!\n")
+
+
+urlpatterns = [path("", hello), path("async", hello_async)]
+app = get_asgi_application()

@@ -1,0 +1,28 @@
+"""A WSGI application made with Django: each request holds a thread, in async views, too.
+
+gunicorn --threads 40 django_app:app
+"""
+
+import asyncio
+import time
+
+from django.conf import settings
+from django.core.wsgi import get_wsgi_application
+from django.http import HttpResponse
+from django.urls import path
+
+settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["127.0.0.1"])
+
+
+def hello(request):
+    time.sleep(1)
+    return HttpResponse("Hello, World!\n")
+
+
+async def hello_async(request):
+    await asyncio.sleep(1)
+    return HttpResponse("Hello, World!\n")
+
+
+urlpatterns = [path("", hello), path("async", hello_async)]
+app = get_wsgi_application()
