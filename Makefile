@@ -28,7 +28,7 @@ endif
 	    echo "This lesson needs Python 3.11 or newer, and '$(PYTHON)' is not."; \
 	    echo "Name one that is, for example: make $(MAKECMDGOALS) PYTHON=python3.12"; \
 	    exit 1; }
-	@echo "Making the virtual environment .venv, from $(lastword $^) ..."
+	@echo "Making the virtual environment .venv, from $^ ..."
 	@"$(PYTHON)" -m venv $(CLEAR) .venv
 	@.venv/bin/python -m pip install -qq --disable-pip-version-check \
 	    $(patsubst %, -r %, $^) || { \

@@ -1,4 +1,4 @@
-"""An ASGI application made with Django: async views wait in the loop, others in threads.
+"""An ASGI application made with Django: it awaits in the loop, or sleeps in threads.
 
 uvicorn django_app:app
 """

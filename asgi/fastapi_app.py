@@ -1,4 +1,4 @@
-"""An ASGI application made with FastAPI: async views wait in the loop, others in threads.
+"""An ASGI application made with FastAPI: it awaits in the loop, or sleeps in threads.
 
 uvicorn fastapi_app:app
 """

@@ -13,11 +13,12 @@ from support import HELLO, ROOT, call_asgi, call_wsgi, load
 HELLO_APPS = ["app", "slow_app", "cpu_app"]
 TWINS = [*HELLO_APPS, "echo_app", "stream_app"]
 KNOWN = {"websocket_app": "websocket", "lifespan_app": "lifespan"}  # besides http
+FRAMEWORKS = "django_app", "fastapi_app"  # they speak for themselves
 UNKNOWN = [
     (path.stem, kind)
-    for path in [*ROOT.glob("asgi/*_app.py"), ROOT / "asgi/app.py"]
+    for path in ROOT.glob("asgi/*app.py")
     for kind in ("lifespan", "websocket", "something new")
-    if kind != KNOWN.get(path.stem)
+    if kind != KNOWN.get(path.stem) and path.stem not in FRAMEWORKS
 ]
 
 
@@ -236,7 +237,7 @@ def test_twins_have_the_same_parts_in_the_same_order(name):
 def test_a_file_is_a_slide(path):
     """Its opening sentence has a subject; the command that runs it has a line of its own."""
     found, name = lines(path), path.split("/")[1].removesuffix(".py")
-    assert len(found) <= (36 if name.startswith("runfrom") else 27)
+    assert len(found) <= (36 if name.startswith("runfrom") else 28)
     assert found[0].startswith(
         ('"""A WSGI app', '"""An ASGI app', '"""Started from Python')
     )

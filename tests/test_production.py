@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
@@ -92,16 +93,6 @@ def test_a_killed_event_loop_takes_all_its_requests_along():
         assert HELLO not in [r.result() for r in responses]
 
 
-def test_sigterm_finishes_what_has_begun():
-    with serve("wsgi", "gunicorn stream_app:app") as server:
-        with socket.create_connection(("127.0.0.1", 8000), timeout=20) as client:
-            client.sendall(b"GET / HTTP/1.0\r\n\r\n")
-            body = client.recv(1000)
-            server.process.terminate()
-            body += b"".join(iter(lambda: client.recv(1000), b""))
-        assert body.count(b"line") == 5
-
-
 def test_a_version_that_cannot_start_is_found_by_check_config(tmp_path):
     """Sent HUP all the same, the master gives up, and nobody serves any more."""
     shutil.copytree(ROOT / "wsgi", tmp_path / "wsgi")
@@ -151,11 +142,8 @@ def test_four_silent_clients_hold_four_sync_workers():
         assert response.result(timeout=20) == HELLO
 
 
-@pytest.mark.parametrize(
-    "folder, command", [*GUNICORNS[2:], ("asgi", "uvicorn app:app")]
-)
-def test_silent_clients_do_nothing_to_event_loops(folder, command):
-    with serve(folder, command.replace("slow_app", "app")), silent_clients(200, 8000):
+def test_silent_clients_do_nothing_to_an_event_loop():
+    with serve("asgi", "uvicorn app:app"), silent_clients(200, 8000):
         assert request() == HELLO
 
 
@@ -204,35 +192,14 @@ def test_slow_clients_do_nothing_to_sync_workers_behind_nginx(nginx):
 
 
 @needs_nginx
-def test_nginx_says_who_asks_and_serves_502_413_and_streams(nginx):
-    with socket.create_connection(("127.0.0.1", 8080)) as client:
-        client.sendall(b"POST / HTTP/1.0\r\nContent-Length: 10485761\r\n\r\n")
-        assert client.recv(100).startswith(b"HTTP/1.1 413")
-    assert request(8080) == "HTTPError"  # 502
-    with (
-        serve("wsgi", "gunicorn stream_app:app"),
-        socket.create_connection(("127.0.0.1", 8080), timeout=20) as client,
-    ):
-        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        received = b""
-        while b"line 1" not in received:
-            received += client.recv(1000)
-        assert b"line 3" not in received, "nginx keeps the stream until its end"
-    with serve("asgi", "uvicorn app:app") as server:
-        forged = {"X-Forwarded-For": "203.0.113.7"}
-        for port in (8080, 8000):
-            url = f"http://127.0.0.1:{port}/"
-            urllib.request.urlopen(urllib.request.Request(url, headers=forged)).close()
-        believed = server.log.read_text().splitlines()[-2:]
-        assert "127.0.0.1:0" in believed[0] and "203.0.113.7:0" in believed[1]
-
-
-@needs_nginx
-def test_nginx_writes_only_into_its_folder(nginx, tmp_path):
+def test_nginx_keeps_its_files_in_its_folder(nginx, tmp_path):
+    """Also a body that is too large for its memory; a larger one than that gets 413."""
     with serve("wsgi", "gunicorn echo_app:app"):
-        body = bytes(9_000_000)  # too large for its memory
+        body = bytes(9_000_000)
         url = "http://127.0.0.1:8080/"
         assert urllib.request.urlopen(url, body).read().endswith(body)
+    with pytest.raises(urllib.error.HTTPError, match="413"):
+        urllib.request.urlopen(url, bytes(11_000_000))
     found = {path.name for path in (tmp_path / "nginx").iterdir()} - {"__pycache__"}
     expected = {"nginx.conf", "silent_clients.py", "access.log", "temp", "nginx.pid"}
     assert found <= expected and "temporary file" in nginx.log.read_text()

@@ -41,7 +41,8 @@ def opened_page():
     path = find_browser()
     if not path:
         sys.exit("No Chromium or Chrome was found: apt install chromium, for example.")
-    locust = HTTPExecutor(LOCUST, PAGE, cwd=ROOT, timeout=30, method="GET")
+    options = {"cwd": ROOT, "timeout": 30, "method": "GET", "expected_returncode": 1}
+    locust = HTTPExecutor(LOCUST, PAGE, **options)  # 1: a request has failed
     try:
         with locust, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=path, args=QUIET)

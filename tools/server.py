@@ -29,7 +29,7 @@ def whose(port):
                 command = shlex.join(process.cmdline())
                 end = f"Press Ctrl-C in its terminal, or type: kill {process.pid}"
                 return f"process {process.pid}:\n    {command}\n{end}"
-    return "a process of another user."
+    return "a process that has ended since, or another user's."
 
 
 def check_port(seconds=0):

@@ -1,4 +1,4 @@
-"""A WSGI application made with Django: each request holds a thread, in async views, too.
+"""A WSGI application made with Django: a request holds a thread, even if it awaits.
 
 gunicorn --threads 40 django_app:app
 """

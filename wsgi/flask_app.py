@@ -1,4 +1,4 @@
-"""A WSGI application made with Flask: each request holds a thread, in async views, too.
+"""A WSGI application made with Flask: a request holds a thread, even if it awaits.
 
 gunicorn --threads 40 flask_app:app
 """

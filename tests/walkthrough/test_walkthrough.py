@@ -70,7 +70,7 @@ class Terminal:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     if process.status() not in ("sleeping", "idle"):
                         return False
-        return bool(running and self.read())
+        return self.is_idle() or bool(running and self.printed)
 
     def wait_for(self, condition, seconds=60):
         """Return whether `condition()` comes true within so many `seconds`."""
@@ -99,7 +99,7 @@ class Terminal:
             if not self.wait_for(lambda: agrees(step, self.read(), whole=False)):
                 raise Difference(self.printed)
             if not inside:
-                self.wait_for(self.is_asleep, seconds=10)
+                self.wait_for(self.is_asleep, seconds=5)
                 self.printed = ""  # what comes later is shown later
         else:
             silent = step.typed in ("^C", "^D") and not step.printed

@@ -1,0 +1,105 @@
+"""The pages without typing them: listings, links, paths, versions, notation, length."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+from support import PAGES, ROOT, inline, steps, titles, tokens
+
+PINNED = dict(
+    re.findall(
+        r"^([\w-]+)(?:\[\w+\])?==([\d.]+)$",
+        "".join(path.read_text() for path in ROOT.glob("requirements*.txt")),
+        re.MULTILINE,
+    )
+)
+
+
+def fences(page, kind):
+    """Return the contents of the page's blocks of that `kind`."""
+    found = [t for t in tokens(page) if t.type == "fence" and t.info == kind]
+    return [token.content for token in found]
+
+
+def test_a_listing_is_its_file():
+    """Those of the README: the two files that it starts from."""
+    files = [(ROOT / folder / "app.py").read_text() for folder in ("wsgi", "asgi")]
+    assert fences("README.md", "python") == files
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page):
+    links = [link.attrs["href"] for link in inline(page, "link_open")]
+    links += [image.attrs["src"] for image in inline(page, "image")]
+    assert links
+    for link in links:
+        path, _, anchor = link.partition("#")
+        if "//" not in link:
+            target = (ROOT / page).parent / path if path else ROOT / page
+            assert target.exists(), link
+            if anchor:
+                assert anchor in titles(target.resolve().relative_to(ROOT)), link
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_file_that_is_named_exists(page):
+    """A path as it is, a name alone in one of the lesson's folders."""
+    for code in inline(page, "code_inline"):
+        if re.fullmatch(r"[\w./-]+\.(py|conf|txt)", code.content):
+            places = [ROOT, ROOT / "wsgi", ROOT / "asgi", ROOT / "nginx"]
+            made_by_django = code.content in ("wsgi.py", "asgi.py")
+            exists = any((place / code.content).exists() for place in places)
+            assert exists or made_by_django, code.content
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_version_that_is_named_is_the_pinned_one(page):
+    text = (ROOT / page).read_text()
+    found = re.findall(r"\b([A-Za-z]+-?[a-z]*) (\d+\.\d+\.\d+)\b", text)
+    for name, version in found:
+        if name.lower() in PINNED:
+            assert version == PINNED[name.lower()], f"{name} {version}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_notation(page):
+    """The terminals are those that the README names; an edit names its file."""
+    for step in steps(page):
+        if step.edits:
+            assert (ROOT / step.terminal).is_file(), step
+        else:
+            assert step.terminal in ("", "wsgi", "asgi", "nginx", "load", "more"), step
+    first = [s.typed for s in steps(page) if "activate" in s.typed]
+    assert first or page == "docs/troubleshooting.md"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_has_a_length_that_is_read(page):
+    assert len((ROOT / page).read_text().splitlines()) <= (
+        540 if page == "README.md" else 360
+    )
+
+
+def test_chapters_lead_from_one_to_the_next():
+    """From the README each chapter can be reached, and from each the next one."""
+    order = [
+        "waiting-and-computing",
+        "conversations",
+        "frameworks",
+        "production",
+        "sizing",
+    ]
+    for here, there in zip(["README", *order], order, strict=False):
+        page = "README.md" if here == "README" else f"docs/{here}.md"
+        links = [link.attrs["href"] for link in inline(page, "link_open")]
+        assert any(link.endswith(f"{there}.md") for link in links), (here, there)
+    assert sorted([*order, "troubleshooting"]) == sorted(p[5:-3] for p in PAGES[1:])
+
+
+def test_the_workflow_is_valid():
+    workflow = ROOT / ".github" / "workflows" / "test.yml"
+    command = [sys.executable, "-m", "check_jsonschema"]
+    command += ["--builtin-schema", "vendor.github-workflows", str(workflow)]
+    subprocess.run(command, check=True, capture_output=True)
+    assert "make test" in workflow.read_text()
