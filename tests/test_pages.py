@@ -74,13 +74,6 @@ def test_the_notation(page):
     assert first or page == "docs/troubleshooting.md"
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_a_page_has_a_length_that_is_read(page):
-    assert len((ROOT / page).read_text().splitlines()) <= (
-        540 if page == "README.md" else 360
-    )
-
-
 def test_chapters_lead_from_one_to_the_next():
     """From the README each chapter can be reached, and from each the next one."""
     order = [
