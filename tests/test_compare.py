@@ -73,9 +73,11 @@ def nothing_is_left():
 
 
 def test_a_short_run_in_a_hostile_environment(copy):
-    result = run("wsgi", "--users", "8", "--seconds", "3", folder=copy)
+    """Also where a process may open a few files only, as long as it may raise that."""
+    options = "--users", "8", "--seconds", "2"
+    result = run("wsgi", *options, folder=copy, shell="ulimit -Sn 24;")
     assert result.returncode == 0, result.stderr
-    assert "8 users, 3 s counted per row" in result.stdout
+    assert "8 users, 2 s counted per row" in result.stdout
     assert not re.search(r"[\r\033]", result.stdout) and not result.stderr
     rows = re.findall(r"^(\w+)\$ (.*)\n(█+) +(.*)$", result.stdout, re.MULTILINE)
     assert [row[1] for row in rows] == [
@@ -199,14 +201,6 @@ def test_missing_things(copy, tmp_path):
     nothing = run(python=str(tmp_path / "bare" / "bin" / "python"))
     assert nothing.returncode == 1 and "Traceback" not in nothing.stderr
     assert "pip install -r requirements.txt" in nothing.stderr
-
-
-def test_a_low_limit_of_files_is_raised():
-    result = run(
-        "uvicorn slow", "--users", "300", "--seconds", "2", shell="ulimit -Sn 99;"
-    )
-    assert result.returncode == 0, result.stderr
-    assert re.search(r" 300\.0 .* 0\n", result.stdout)
 
 
 @pytest.mark.parametrize("kind", ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"])

@@ -154,6 +154,7 @@ def leaving_nothing():
             signal.signal(kind, stop)
     try:
         yield
+        sys.stdout.flush()
     except BrokenPipeError:  # | head: nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     finally:
