@@ -1,11 +1,13 @@
 """compare.py as a student runs it: a short run, each of its troubles, and Ctrl-C."""
 
+import contextlib
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import uuid
 
 import pexpect
 import psutil
@@ -56,20 +58,21 @@ def copy(tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left():
-    """Assert that no server and no compare.py runs after a test that did not before."""
-
-    def processes():
-        found = psutil.process_iter(["cmdline"])
-        return {
-            (p.pid, line)
-            for p in found
-            if re.search("compare.py|slow_app", line := str(p.info["cmdline"]))
-        }
-
-    before = processes()
+def nothing_is_left(monkeypatch):
+    """Assert that all processes which a test has started end with it; a variable marks them."""
+    mark = str(uuid.uuid4())
+    monkeypatch.setenv("STARTED_BY", mark)
     yield
-    wait_until(lambda: processes() <= before, seconds=3)
+
+    def left():
+        found = set()
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get("STARTED_BY") == mark:
+                    found.add(process)
+        return found
+
+    wait_until(lambda: not left(), seconds=3)
 
 
 def test_a_short_run_in_a_hostile_environment(copy):
