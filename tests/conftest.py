@@ -1,6 +1,7 @@
 """The same start for every test: no variable of the reader's, nobody at the ports."""
 
 import os
+import signal
 import socket
 import sys
 
@@ -8,10 +9,15 @@ import pytest
 
 
 def pytest_configure():
-    """Let the tests obey no variable, and find the programs of this environment first."""
+    """Let no variable and no way of starting the tests matter; this .venv comes first."""
     obeyed = ("GUNICORN_", "UVICORN_", "LOCUST_", "PORT", "WEB_CONCURRENCY", "MAKE")
     for name in [name for name in os.environ if name.startswith(obeyed)]:
         del os.environ[name]
+    for kind in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        if (
+            signal.getsignal(kind) is signal.SIG_IGN
+        ):  # run in the background, or by nohup
+            signal.signal(kind, signal.SIG_DFL)
     os.environ["PATH"] = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
 
 
