@@ -121,7 +121,9 @@ def burst(*arguments):
     """Return after how many whole seconds burst.py got each response, in their order."""
     command = [sys.executable, ROOT / "burst.py", *map(str, arguments)]
     run = subprocess.run(command, capture_output=True, check=True, text=True)
-    return [round(float(line.split()[1])) for line in run.stdout.splitlines()]
+    pairs = [line.split()[:2] for line in run.stdout.splitlines()]
+    assert all(len(bar) == min(round(10 * float(s)), 70) for bar, s in pairs), pairs
+    return [round(float(seconds)) for _, seconds in pairs]
 
 
 def wait_until(condition, seconds=20):

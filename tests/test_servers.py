@@ -109,7 +109,10 @@ def test_launcher(tmp_path, launcher):
         assert said in server.log.read_text()
         edit(source.replace("Hello", "Howdy"))
         wait_until(lambda: responds(b"Howdy, World!\n"))
-        for broken in ("", "raise SystemExit\n"):  # "": an empty file, without an app
+        for broken in (
+            "",
+            "raise SystemExit(3)\n",
+        ):  # "": an empty file, without an app
             edit(broken and broken + source)
             wait_until(lambda: responds(None))
             edit(source)
