@@ -22,7 +22,7 @@ from mirakuru import HTTPExecutor
 ROOT = Path(__file__).resolve().parent.parent
 URL = "http://127.0.0.1:8000/"
 HELLO = b"Hello, World!\n"
-LOGS = tempfile.mkdtemp(prefix="lesson-")
+LOGS = tempfile.TemporaryDirectory(prefix="lesson-")  # removed at the end
 PAGES = ["README.md", *sorted(f"docs/{page.name}" for page in ROOT.glob("docs/*.md"))]
 
 
@@ -93,7 +93,7 @@ def serve(folder, command, status="2..", url=URL, **options):
     mirakuru raises AlreadyRunning if anybody responds before. The `options` are its own.
     """
     name = re.sub(r"\W+", "-", f"{folder} {command}")[:80]
-    log = Path(LOGS, name)
+    log = Path(LOGS.name, name)
     with log.open("w") as output:
         server = HTTPExecutor(
             command,
