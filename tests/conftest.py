@@ -14,9 +14,8 @@ def pytest_configure():
     for name in [name for name in os.environ if name.startswith(obeyed)]:
         del os.environ[name]
     for kind in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
-        if (
-            signal.getsignal(kind) is signal.SIG_IGN
-        ):  # run in the background, or by nohup
+        # A job in the background, or under nohup, has them ignored by all it starts.
+        if signal.getsignal(kind) is signal.SIG_IGN:
             signal.signal(kind, signal.SIG_DFL)
     os.environ["PATH"] = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
 
