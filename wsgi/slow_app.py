@@ -14,4 +14,4 @@ def app(environ, start_response):
         ("Content-Length", str(len(body))),  # names and values are strings
     ]
     start_response("200 OK", headers)
-    return [body]  # a list, as a body may also come in several pieces
+    return [body]  # a list, because a body may come in several pieces
