@@ -15,6 +15,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 
 def name_and_value(header):
+    """Return the two parts of `Name: value`; argparse tells who has written another thing."""
     name, value = header.split(":", 1)
     return name, value.strip()
 
@@ -25,11 +26,14 @@ parser.add_argument("url", nargs="?", default="/", help="a path, or a whole addr
 parser.add_argument("--header", action="append", default=[], type=name_and_value)
 
 
-def ask(url, headers):
-    """Send a request; return the status of its response, or in words why there is none."""
+def ask(url, headers, timeout=None):
+    """Send a request; return the status of its response, or in words why there is none.
+
+    `url` comes from urlsplit(); the `timeout` is in seconds, and None is for ever.
+    """
     try:
         path = quote(url._replace(scheme="", netloc="").geturl(), safe="/%?=&+,;:@~")
-        connection = HTTPConnection(url.hostname, url.port or 80)
+        connection = HTTPConnection(url.hostname, url.port or 80, timeout=timeout)
         connection.request("GET", path or "/", headers=headers)
         response = connection.getresponse()
         response.read()

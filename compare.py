@@ -4,69 +4,68 @@ python compare.py                            40 users, 5 seconds counted per row
 python compare.py wsgi                       only rows with "wsgi" in them
 python compare.py cpu --users 8              the rows that compute instead of waiting
 python compare.py --users 1000 --seconds 10  with as many threads as that takes
+python compare.py '../shop$ uvicorn main:app' --path /orders    your own application
 """
 
 import sys
 
 try:
-    from locust.env import Environment  # first, as it patches the standard library
+    from locust.env import Environment  # first, because it patches the standard library
 except ImportError:
-    sys.exit("Locust is missing. Activate the environment, or type:\n"
-             "    python -m pip install -r requirements.txt")  # fmt: skip
+    sys.exit("Locust is missing. Activate the environment: . .venv/bin/activate\n"
+             "If there is none yet, make it: make compare")  # fmt: skip
 
 import argparse
 import contextlib
 import logging
 import math
 import os
+import re
 import time
 from importlib.metadata import version
+from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote, urljoin, urlsplit
 
 import gevent
 
 from locustfile import Visitor
-from tools.server import PORT, allow_files, check_port, leaving_nothing, running, wait
+from server import ROOT, URL, allow_files, leave_nothing, running
 
-CORES = os.cpu_count()
-QUEUE_LIMIT = 11  # seconds; no row's queue is given more to fill
-MOST_USERS = 1500  # one Locust process cannot play many more
-COLUMNS = "{:20}{:>8}{:>9}{:>13}{:>13}{:>9}"
+CORES = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
+LONGEST_FILL = 12  # seconds; no queue is given more to fill
+LINE = "{:20}{:>8}{:>9}{:>13}{:>13}{:>9}"
+HEAD = LINE.format("", "RPS", "ceiling", "Median (ms)", "95%ile (ms)", "# Fails")
 
 
 class Row(NamedTuple):
-    """A row of the table: what is started, and what arithmetic knows about it."""
+    """A row of the table: what is started where, and its slots, if they are known."""
 
     folder: str
     command: str
-    slots: float  # how many requests it serves at a time
-    seconds: float = 1  # that each one takes
+    slots: float | None = None  # how many requests can be in progress at once
+    takes: float = 1  # the seconds for which each of them is
+    base: Path = ROOT  # where the folder is looked for
 
     def __str__(self):
         return f"{self.folder}$ {self.command}"
 
     def ceiling(self, users):
         """Return how many requests per second `users` get at most, by Little's law."""
-        return min(self.slots, users) / self.seconds
-
-    def warm_up(self, users):
-        """Return after how many seconds all `users`, who come in one, have been served."""
-        rounds = max(1, math.ceil(users / self.slots)) * self.seconds
-        # The half puts the beginning and the end of the count between two waves.
-        return max(2.5, min(1 + rounds, QUEUE_LIMIT) + self.seconds / 2)
+        return self.slots and min(self.slots, users) / self.takes
 
 
 def waiting_rows(users):
-    """Return the rows that wait; for more than 40 `users` the threads are more, too."""
+    """Return the rows that wait; for more than 40 `users` with more threads."""
     threads, slots = "--threads 40", 40
-    if users > 40:  # a process takes 1,000 connections at most; four fill unevenly
+    if users > 40:  # a process takes 1,000 connections at most, and four fill unevenly
         each = math.ceil(0.4 * users)
         threads, slots = f"-w 4 --threads {each}", 4 * each
-    uvicorns = "gunicorn slow_app:app -w 4 -k uvicorn_worker.UvicornWorker"
     return [
         Row("wsgi", "gunicorn -w 4 slow_app:app", 4),
-        Row("asgi", uvicorns, math.inf),
+        Row("asgi", "gunicorn slow_app:app -w 4 -k uvicorn_worker.UvicornWorker", math.inf),
         Row("wsgi", f"gunicorn {threads} slow_app:app", slots),
+        Row("wsgi", "gunicorn -k gevent slow_app:app", 1000),
         Row("asgi", "gunicorn -w 4 -k asgi slow_app:app", math.inf),
         Row("asgi", "uvicorn slow_app:app", math.inf),
         Row("asgi", "uvicorn blocking_app:app", 1),
@@ -81,119 +80,150 @@ COMPUTING_ROWS = [  # every core serves one request at a time, for a tenth of a 
 ]
 
 
-@contextlib.contextmanager
-def visiting(users):
-    """Let so many `users` of locustfile.py ask, yield Locust's environment, then stop.
-
-    Its set `served` grows by one with each user's first response.
-    """
-    visits = Environment(user_classes=[Visitor], host=f"http://127.0.0.1:{PORT}")
-    visits.served = set()
-    add = visits.served.add  # each user is a greenlet
-    visits.events.request.add_listener(lambda **_: add(gevent.getcurrent()))
-    runner = visits.create_local_runner()
-    logging.getLogger("locust").setLevel(logging.ERROR)  # all users may come at once
-    try:
-        runner.start(users, spawn_rate=users)
-        yield visits
-    finally:
-        runner.quit()
-
-
 class Result(NamedTuple):
-    """What was measured of one row."""
+    """What was measured in a row."""
 
-    rate: float  # requests served per second
-    unserved: int  # users without any response yet when counting began
-    busy: float  # the share of a core that Locust itself used
-    total: object  # Locust's statistics of all requests; times in milliseconds
-    errors: list  # Locust's, too
+    rate: float  # requests per second that got a good response
+    times: list[int]  # the median and the 95th percentile of their times, in ms
+    errors: list  # Locust's: each has `occurrences` and an `error`
+    unserved: int  # users without any response when the counting began
+    busy: float  # how much of a core Locust itself used, in percent
+    late: float  # seconds by which the counting lasted longer than was asked for
 
 
-def measure(row, users, seconds, name="", later=0):
-    """Return the Result of so many `users` on the row's server, counted for `seconds`.
+@contextlib.contextmanager
+def visiting(users, url):
+    """Let that many users of locustfile.py ask for `url`, and yield Locust's statistics."""
+    place = urlsplit(url)
+    path = argparse.Namespace(path=place._replace(scheme="", netloc="").geturl())
+    host = f"{place.scheme}://{place.netloc}"
+    locust = Environment(user_classes=[Visitor], host=host, parsed_options=path)
+    logging.getLogger("locust").setLevel(logging.ERROR)  # all users may come at once
+    locust.create_local_runner().start(users, spawn_rate=users)
+    try:
+        yield locust.stats
+    finally:
+        locust.runner.quit()
 
-    The progress bar calls the row `name`, and adds the seconds that come `later`.
-    """
-    with running(row.folder, row.command) as server, visiting(users) as visits:
-        fill = f"{name}filling the queue"
-        wait(row.warm_up(users), server, fill, seconds + later)
-        unserved = users - len(visits.served)
-        visits.stats.reset_all()
+
+def fill_queue(users, stats):
+    """Return when all `users` have had a response, or in the end how many have not."""
+    until = time.monotonic() + LONGEST_FILL
+    while stats.num_requests < users and time.monotonic() < until:
+        time.sleep(0.1)  # after the last of a wave, and before the next one
+    return max(0, users - stats.num_requests)  # in a queue nobody's turn comes twice
+
+
+def measure(row, users, seconds, url):
+    """Return the Result of `users` who ask the row's server for `url`."""
+    with running(row.base / row.folder, row.command, url), visiting(users, url) as stats:
+        unserved = fill_queue(users, stats)
+        stats.reset_all()
         begin, used = time.monotonic(), time.process_time()
-        wait(seconds, server, f"{name}counting", later)
+        time.sleep(seconds)
         lasted, used = time.monotonic() - begin, time.process_time() - used
-        total, errors = visits.stats.total, list(visits.stats.errors.values())
-        rate = (total.num_requests - total.num_failures) / lasted
-    return Result(rate, unserved, used / lasted, total, errors)
+        return Result(
+            rate=(stats.num_requests - stats.num_failures) / lasted,
+            times=[stats.total.get_response_time_percentile(part) for part in (0.5, 0.95)],
+            errors=list(stats.errors.values()),
+            unserved=unserved,
+            busy=used / lasted,
+            late=lasted - seconds,
+        )
 
 
-def versions():
-    """Return in a line which Python, gunicorn, uvicorn and Locust are measured."""
-    packages = [f"{p} {version(p)}" for p in ("gunicorn", "uvicorn", "locust")]
-    return ", ".join([f"Python {sys.version.split()[0]}", *packages])
-
-
-def show(row, users, result, widest):
-    """Print the Result of a row, with a bar that is full at `widest` requests per second."""
-    times = [result.total.get_response_time_percentile(p) for p in (0.5, 0.95)]
-    times = ["-" if result.unserved else int(float(f"{t:.2g}")) for t in times]
-    bar = "█" * min(20, math.ceil(20 * result.rate / widest))
-    figures = f"{result.rate:.1f}", f"{row.ceiling(users):.1f}", *times
-    back = "\033[K" if sys.stdout.isatty() else ""  # over the progress bar
-    print(back + COLUMNS.format(bar, *figures, result.total.num_failures))
+def remarks(result, ceiling, seconds):
+    """Yield a sentence for each thing that a reader of the row has to know besides."""
     if result.unserved:
-        print(
-            f"  No times: {result.unserved} of {users} users had had no response yet."
-        )
+        yield f"No times: {result.unserved} users had no response yet."
+    if not result.rate and not result.errors:
+        yield "Nobody got a response while this was counted."
+    if result.late > 1:
+        yield f"Held up for {result.late:.0f} s while this was counted. Measure it again."
     if result.busy > 0.9:
-        print(
-            "  Locust used up a core: this is its limit, not the server's. Take fewer"
-        )
-        print("  users, or several Locusts (locust --processes 2).")
+        yield "Locust used up a core: its limit, not the server's. Take fewer users."
+    elif ceiling and not result.errors and result.rate < 0.95 * ceiling - 1 / seconds:
+        yield "Below its ceiling: something else uses this machine, port or application."
+    elif ceiling and result.rate > 1.05 * ceiling + 1 / seconds:
+        yield "Above its ceiling: this application has more slots, or takes less time."
     for error in result.errors:
-        print(f"  FAILED {error.occurrences} times: {error.error}")
+        yield f"FAILED {error.occurrences} times: {error.error}"
 
 
-def table(rows, users, seconds):
-    """Measure and print row after row; return how many requests failed in all."""
-    print(f"{users} users, {seconds} s counted per row; {CORES} cores;\n{versions()}\n")
-    print(COLUMNS.format("", "RPS", "ceiling", "Median (ms)", "95%ile (ms)", "# Fails"))
-    failures, widest = 0, max(row.ceiling(users) for row in rows)
-    for number, row in enumerate(rows, 1):
+@contextlib.contextmanager
+def progress(name, seconds):
+    """Show on a terminal, while the block lasts, that it takes `seconds` at most."""
+
+    def draw():
+        for left in range(seconds, -1, -1):
+            bar = "#" * (20 - 20 * left // seconds)
+            print(f"\r{bar:.<20} {name}, at most {left} s ", end="", flush=True)
+            time.sleep(1)
+
+    drawing = gevent.spawn(draw) if sys.stdout.isatty() else None
+    yield
+    if drawing:
+        drawing.kill()
+        print("\r\033[K", end="")
+
+
+def table(rows, users, seconds, url):
+    """Measure and print row after row; return whether some request failed in one."""
+    ceilings, bad = [row.ceiling(users) for row in rows], False
+    for number, (row, ceiling) in enumerate(zip(rows, ceilings, strict=True), 1):
         print(row, flush=True)
-        name = f"row {number} of {len(rows)}: "
-        later = sum(r.warm_up(users) + seconds + 3 for r in rows[number:])
-        result = measure(row, users, seconds, name, later)
-        show(row, users, result, widest)
-        failures += result.total.num_failures
-    return failures
+        with progress(f"row {number} of {len(rows)}", LONGEST_FILL + seconds + 3):
+            result = measure(row, users, seconds, url)
+        bar = "█" * math.ceil(20 * result.rate / max(ceilings)) if all(ceilings) else ""
+        times = ["-", "-"] if result.unserved or not result.rate else result.times
+        rate, most = f"{result.rate:.1f}", f"{ceiling:.1f}" if ceiling else "-"
+        failed = sum(error.occurrences for error in result.errors)
+        print(LINE.format(bar[:20], rate, most, *times, failed))
+        for remark in remarks(result, ceiling, seconds):
+            print(f"  {remark}", flush=True)
+        bad = bad or failed or not result.rate
+    return bad
 
 
-def main(arguments=None):
-    """Print the table that the `arguments` ask for; return 1 if any request failed."""
-    parser = argparse.ArgumentParser(description="Load-test the servers in turn.")
-    parser.add_argument("word", nargs="?", default="", help="only rows that contain it")
-    parser.add_argument("--users", type=int, default=40, help="default: 40")
-    parser.add_argument("--seconds", type=int, default=5, help="default: 5")
-    options = parser.parse_args(arguments)
-    word, users, seconds = options.word, options.users, options.seconds
-    if not (1 <= users <= MOST_USERS and 1 <= seconds <= 600):
-        parser.error(
-            "--seconds goes from 1 to 600, --users from 1 to "
-            f"{MOST_USERS}:\none Locust cannot play more (locust --processes 2 can)"
-        )
-    waiting = waiting_rows(users)
-    rows = [r for r in waiting if word in str(r)]
-    rows = rows or [r for r in COMPUTING_ROWS if word in str(r)]
-    if not rows:
-        every = "\n".join(f"    {row}" for row in waiting + COMPUTING_ROWS)
-        parser.error(f"no row has '{word}' in it. The rows are\n{every}")
-    with leaving_nothing():
-        check_port(seconds=1.2)
-        allow_files(users)
-        return 1 if table(rows, users, seconds) else 0
-    return 1  # nobody reads on
+def named_rows(name, users, slots, takes):
+    """Return the Rows with the word `name` in them, or the one that it is."""
+    own = re.fullmatch(r"(.*?)\$ *(.+)", name)
+    if own:
+        return [Row(own[1], own[2], slots, takes, Path())]
+    found = [row for row in waiting_rows(users) if name in str(row)]
+    return found or [row for row in COMPUTING_ROWS if name in str(row)]
+
+
+def main():
+    """Print the table that the command line asks for; return the exit code."""
+    parser = argparse.ArgumentParser(description="Load-test servers in turn.")
+    ask = parser.add_argument
+    ask("rows", nargs="*", default=[""], help="a word in the table, or 'folder$ command'")
+    ask("--users", type=int, default=40, help="1 to 1500; default: 40")
+    ask("--seconds", type=int, default=5, help="1 to 600; default: 5")
+    ask("--path", default="/", help="what the users ask for; default: /")
+    ask("--slots", type=int, help="how many your command has, for its ceiling")
+    ask("--takes", type=float, default=1, help="seconds of a request; default: 1")
+    options = parser.parse_args()
+    users, seconds, takes = options.users, options.seconds, options.takes
+    if not (1 <= users <= 1500 and 1 <= seconds <= 600 and takes > 0):
+        parser.error("1 to 1500 users (one Locust cannot be more), 1 to 600 seconds")
+    rows = []
+    for name in options.rows:
+        if name.isdecimal():
+            parser.error(f"users are an option: --users {name}")
+        found = named_rows(name, users, options.slots, takes)
+        if not found:
+            every = "\n".join(f"    {row}" for row in waiting_rows(users) + COMPUTING_ROWS)
+            parser.error(f"no row has '{name}' in it. The rows are\n{every}")
+        rows += found
+    leave_nothing()
+    allow_files(users + 200)
+    packages = [f"{name} {version(name)}" for name in ("gunicorn", "uvicorn", "locust")]
+    print(f"{users} users, {seconds} s counted per row; {CORES} cores;")
+    print(f"Python {sys.version.split()[0]}, {', '.join(packages)}\n\n{HEAD}")
+    url = urljoin(URL, quote(options.path, safe="/%?=&+,;:@~"))
+    return int(table(rows, users, seconds, url))
 
 
 if __name__ == "__main__":

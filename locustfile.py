@@ -1,6 +1,7 @@
-"""Load-tests whichever server runs on port 8000: users ask, get a response, ask again.
+"""Load-tests the server on port 8000: each user asks, gets a response, and asks again.
 
 locust -f locustfile.py      then open http://127.0.0.1:8089 and press Start
+locust --path /orders        the same for another path
 """
 
 import random
@@ -21,34 +22,39 @@ class Visitor(FastHttpUser):
     network_timeout = connection_timeout = 600  # seconds: a long queue is no failure
 
     def on_start(self):
-        time.sleep(random.random())  # people do not all come at the same moment
+        # Each user is a greenlet, and Locust has replaced time.sleep() by gevent's: only
+        # this user sleeps. People do not come all at once, but here within 0.8 seconds.
+        time.sleep(0.8 * random.random())
 
     @task
     def hello(self):
-        with self.client.get("/", catch_response=True) as response:
+        path = getattr(self.environment.parsed_options, "path", "/")
+        how = {"catch_response": True, "allow_redirects": False}
+        with self.client.get(path, **how) as response:
             who = response.headers.get("server", "unnamed") if response.headers else ""
             # The tab Statistics says who responded, so that nobody measures a stranger.
-            response.request_meta["name"] = f"/ ({who or 'no response'})"
+            response.request_meta["name"] = f"{path} ({who or 'no response'})"
             if not who:
                 time.sleep(1)  # else a dead server looks fast: refusing takes no time
 
 
 @events.init_command_line_parser.add_listener
-def for_this_machine_only(parser):
-    parser.set_defaults(web_host="127.0.0.1")  # even where no locust.conf is read
+def add_options(parser):
+    parser.add_argument("--path", default="/", help="what the users ask for; default: /")
+    # Only this machine may open the page, or join a load: even where no locust.conf is.
+    parser.set_defaults(web_host="127.0.0.1", master_bind_host="127.0.0.1")
 
 
 @events.test_start.add_listener
 def somebody_must_listen(environment, **_):
-    host, runner = (environment.host or Visitor.host).rstrip("/"), environment.runner
-    environment.host = host if "://" in host else f"http://{host}"
+    host, runner = environment.host or Visitor.host, environment.runner
+    environment.host = host.rstrip("/")
     try:
-        url = urlsplit(environment.host)
+        url = urlsplit(host)
         socket.create_connection((url.hostname, url.port or 80), timeout=5).close()
     except (OSError, ValueError):  # refused, unknown, or a port that cannot be
         print(NOBODY.format(host), file=sys.stderr)
         runner.log_exception("local", NOBODY.format(host), "")  # in the tab Exceptions
-        gevent.spawn(
-            runner.quit if environment.parsed_options.headless else runner.stop
-        )
-        raise gevent.GreenletExit from None  # a listener cannot cancel a start otherwise
+        stop = runner.quit if environment.parsed_options.headless else runner.stop
+        gevent.spawn(stop)
+        raise gevent.GreenletExit from None  # cancels the start without a traceback

@@ -13,9 +13,7 @@ async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     while (await receive()).get("more_body"):  # the request comes to its end
         pass
-    gone = asyncio.create_task(
-        receive()
-    )  # http.disconnect, as soon as the client leaves
+    gone = asyncio.create_task(receive())  # http.disconnect, as soon as the client leaves
     number = 0
     while number < 5 and not gone.done():
         number += 1

@@ -1,29 +1,25 @@
-"""What several test files use: applications without a server, servers, and the pages."""
+"""What several test files use: applications without a server, and servers."""
 
 import asyncio
 import contextlib
 import importlib.util
-import itertools
 import re
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import NamedTuple
 from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
 
 import psutil
 from asgiref.testing import ApplicationCommunicator
-from markdown_it import MarkdownIt
 from mirakuru import HTTPExecutor
 
 ROOT = Path(__file__).resolve().parent.parent
 URL = "http://127.0.0.1:8000/"
 HELLO = b"Hello, World!\n"
 LOGS = tempfile.TemporaryDirectory(prefix="lesson-")  # removed at the end
-PAGES = ["README.md", *sorted(f"docs/{page.name}" for page in ROOT.glob("docs/*.md"))]
 
 
 # Applications without a server
@@ -132,73 +128,3 @@ def wait_until(condition, seconds=20):
     while not condition():
         assert time.monotonic() < until, "it did not happen in time"
         time.sleep(0.1)
-
-
-# Pages
-
-
-class Step(NamedTuple):
-    """What a page has its reader do, and what is printed then."""
-
-    line: int
-    terminal: str  # "" for `$`, "wsgi" for `wsgi$`; of an edit the path of the file
-    typed: str  # "^C" for Ctrl-C, "" for a look at what is printed; of an edit the diff
-    printed: str = ""
-    edits: bool = False
-    cores: bool = False  # whether what is printed depends on how many cores there are
-
-
-def tokens(page):
-    """Return the Markdown tokens of the `page`, a path inside the repository."""
-    return MarkdownIt("gfm-like", {"linkify": False}).parse((ROOT / page).read_text())
-
-
-def titles(page):
-    """Return the page's titles as the anchors that links name."""
-    found = itertools.pairwise(tokens(page))
-    names = [b.content for a, b in found if a.type == "heading_open"]
-    return [re.sub(r"[^\w -]", "", name).lower().replace(" ", "-") for name in names]
-
-
-def inline(page, kind):
-    """Return what the page's sentences and tables hold of that `kind` (markdown-it's)."""
-    found = [child for t in tokens(page) if t.type == "inline" for child in t.children]
-    return [child for child in found if child.type == kind]
-
-
-def steps(page):
-    """Return the Steps of the page, in the notation that the README explains.
-
-    In a `console` block a line with a prompt is typed, all else is printed. A `sh` block is
-    typed at `$`, and prints what a `text` block shows after it, or anything. A `diff` block is an edit.
-    """
-    found, file, cores = [], "", False
-    for token in tokens(page):
-        line = token.map[0] + 2 if token.map else 0
-        if token.type == "inline":
-            file = [file, *re.findall(r"`(\w+/\w+\.\w+|\w+\.py)`", token.content)][-1]
-            cores = bool(re.search(r"\bOn \d+ cores\b", token.content))
-        elif token.type != "fence":
-            continue
-        elif token.info == "console":
-            for number, text in enumerate(token.content.splitlines(), line):
-                prompt = re.match(r"(\w*)\$(?: (.*))?$", text)
-                program = found[-1] if found else Step(0, "", "")
-                if prompt:
-                    found.append(Step(number, prompt[1], prompt[2] or "", cores=cores))
-                elif text.startswith(">>> ") or (
-                    text.startswith("> ")
-                    and re.match("> |.* websockets ", program.typed)
-                ):
-                    found.append(Step(number, program.terminal, text))
-                else:
-                    printed = f"{program.printed}{text}\n"
-                    found[-1] = program._replace(printed=printed)
-        elif token.info == "sh":
-            commands = token.content.splitlines()
-            found += [Step(line + n, "", c, "...\n") for n, c in enumerate(commands)]
-        elif token.info == "text":
-            found[-1] = found[-1]._replace(printed=token.content, cores=cores)
-        elif token.info == "diff":
-            found.append(Step(line, file, token.content, edits=True))
-    return found

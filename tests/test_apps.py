@@ -69,9 +69,7 @@ def test_an_unknown_scope_is_refused_before_any_wait(no_wait, name, kind):
 @pytest.mark.parametrize(
     "name, expected", [("slow_app", "((()))"), ("blocking_app", "()()()")]
 )
-def test_three_requests_wait_together_or_one_after_the_other(
-    monkeypatch, name, expected
-):
+def test_three_requests_wait_together_or_one_after_the_other(monkeypatch, name, expected):
     """Proved without a clock: a bracket for the moment when a wait begins, or ends."""
     moments, sleep = [], asyncio.sleep
 
@@ -228,11 +226,7 @@ def test_twins_have_the_same_parts_in_the_same_order(name):
 
 @pytest.mark.parametrize(
     "path",
-    [
-        str(p.relative_to(ROOT))
-        for f in ("wsgi", "asgi")
-        for p in ROOT.glob(f"{f}/*.py")
-    ],
+    [str(p.relative_to(ROOT)) for f in ("wsgi", "asgi") for p in ROOT.glob(f"{f}/*.py")],
 )
 def test_a_file_is_a_slide(path):
     """Its opening sentence has a subject; the command that runs it has a line of its own."""

@@ -96,7 +96,9 @@ def test_a_short_run_in_a_hostile_environment(copy):
 
 def test_arithmetic():
     """Little's law, at 40 users and at 1,000, where the threads are more than the users."""
-    code = "print([[row.ceiling(n) for row in compare.waiting_rows(n)] for n in (40, 1000)])"
+    code = (
+        "print([[row.ceiling(n) for row in compare.waiting_rows(n)] for n in (40, 1000)])"
+    )
     expected = [[4, 40, 40, 40, 40, 1], [4, 1000, 1000, 1000, 1000, 1]]
     assert eval(ask(code)) == expected
     assert "-w 4 --threads 400 " in ask("print(compare.waiting_rows(1000)[2])")
@@ -189,9 +191,7 @@ def test_bad_arguments(arguments):
     assert result.returncode == 2 and not result.stdout
     assert "usage:" in result.stderr and "Traceback" not in result.stderr
     if arguments == ["nosuch"]:
-        assert (
-            len(re.findall(r"^    \w+\$ .*app:app", result.stderr, re.MULTILINE)) == 10
-        )
+        assert len(re.findall(r"^    \w+\$ .*app:app", result.stderr, re.MULTILINE)) == 10
 
 
 def test_missing_things(copy, tmp_path):
@@ -247,9 +247,7 @@ def test_progress_on_a_terminal():
 
 def make(folder, *arguments):
     command = ["make", *arguments]
-    return subprocess.run(
-        command, cwd=folder, capture_output=True, check=False, text=True
-    )
+    return subprocess.run(command, cwd=folder, capture_output=True, check=False, text=True)
 
 
 def test_make_sets_up_what_is_missing_old_or_dead(copy):

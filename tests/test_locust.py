@@ -44,9 +44,7 @@ def test_the_page_says_what_to_start_if_nobody_listens():
     with serve(".", LOCUST, url=PAGE, expected_returncode=1) as locust:
         for host in ("http://127.0.0.1:8000", "http://127.0.0.1:99999"):
             ask("swarm", user_count=100, spawn_rate=2, host=host)
-            wait_until(
-                lambda host=host: f"Nothing listens at {host}" in ask("exceptions")
-            )
+            wait_until(lambda host=host: f"Nothing listens at {host}" in ask("exceptions"))
             wait_until(lambda: stats()["state"] == "stopped")
             assert stats()["stats"][-1]["num_requests"] == 0
         log = locust.log.read_text()
@@ -55,9 +53,7 @@ def test_the_page_says_what_to_start_if_nobody_listens():
 
 
 def test_without_a_server_a_headless_run_fails_with_a_sentence():
-    run = subprocess.run(
-        HEADLESS, cwd=ROOT, capture_output=True, check=False, text=True
-    )
+    run = subprocess.run(HEADLESS, cwd=ROOT, capture_output=True, check=False, text=True)
     assert run.returncode == 1 and "Traceback" not in run.stderr
     assert run.stderr.count("Nothing listens at http://127.0.0.1:8000") == 1
 
@@ -69,9 +65,7 @@ def test_hosts_as_people_type_them(host):
     """The row of the statistics says who responded."""
     with serve("wsgi", "gunicorn -w 4 app:app"):
         command = [*HEADLESS, "--host", host]
-        run = subprocess.run(
-            command, cwd=ROOT, capture_output=True, check=True, text=True
-        )
+        run = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True)
     (row,) = json.loads(run.stdout)
     assert row["name"] == "/ (gunicorn)" and row["num_failures"] == 0
     assert row["num_requests"] > 0
@@ -79,8 +73,6 @@ def test_hosts_as_people_type_them(host):
 
 def test_four_users_on_four_slots_get_a_response_a_second():
     with serve("wsgi", "gunicorn -w 4 slow_app:app"):
-        run = subprocess.run(
-            HEADLESS, cwd=ROOT, capture_output=True, check=True, text=True
-        )
+        run = subprocess.run(HEADLESS, cwd=ROOT, capture_output=True, check=True, text=True)
     (row,) = json.loads(run.stdout)
     assert {round(float(ms) / 1000) for ms in row["response_times"]} == {1}

@@ -21,9 +21,7 @@ GUNICORNS = [
     ("asgi", "gunicorn slow_app:app -w 4 -k uvicorn_worker.UvicornWorker"),
 ]
 SILENT = [sys.executable, ROOT / "nginx" / "silent_clients.py"]
-needs_nginx = pytest.mark.skipif(
-    not shutil.which("nginx"), reason="nginx is not installed"
-)
+needs_nginx = pytest.mark.skipif(not shutil.which("nginx"), reason="nginx is not installed")
 
 
 def request(port=8000):
@@ -62,9 +60,7 @@ def test_hup_replaces_all_workers_and_loses_nothing(folder, command):
             wait_until(lambda: any(r.done() for r in responses))  # and others queue
             os.kill(server.process.pid, signal.SIGHUP)
         assert [r.result() for r in responses] == [HELLO] * 12
-        wait_until(
-            lambda: len(workers(server)) == 4 and not {*workers(server)} & {*before}
-        )
+        wait_until(lambda: len(workers(server)) == 4 and not {*workers(server)} & {*before})
 
 
 def test_a_killed_worker_takes_only_its_own_request_along():
@@ -76,9 +72,7 @@ def test_a_killed_worker_takes_only_its_own_request_along():
             os.kill(first[0], signal.SIGKILL)
         results = [r.result() for r in responses]
         assert results.count(HELLO) == 11
-        wait_until(
-            lambda: len(workers(server)) == 4 and first[0] not in workers(server)
-        )
+        wait_until(lambda: len(workers(server)) == 4 and first[0] not in workers(server))
 
 
 def test_a_killed_event_loop_takes_all_its_requests_along():
@@ -126,10 +120,7 @@ def silent_clients(number, port):
 
 def test_four_silent_clients_hold_four_sync_workers():
     """Nobody is served until they leave: no clock, only the order of two events."""
-    with (
-        serve("wsgi", "gunicorn -w 4 app:app") as server,
-        ThreadPoolExecutor(1) as client,
-    ):
+    with serve("wsgi", "gunicorn -w 4 app:app") as server, ThreadPoolExecutor(1) as client:
         with silent_clients(4, 8000) as silent:
             wait_until(lambda: [*map(connections, workers(server))] == [1, 1, 1, 1])
             response = client.submit(request)
@@ -163,9 +154,7 @@ def nginx(tmp_path):
     """Start the real nginx as the page says, in a copy of its folder."""
     shutil.copytree(ROOT / "nginx", tmp_path / "nginx")
     command = "nginx -p . -c nginx.conf -e stderr"
-    with serve(
-        str(tmp_path / "nginx"), command, "502", "http://127.0.0.1:8080/"
-    ) as nginx:
+    with serve(str(tmp_path / "nginx"), command, "502", "http://127.0.0.1:8080/") as nginx:
         yield nginx
 
 

@@ -13,7 +13,8 @@ import urllib.request
 import psutil
 import pytest
 import websockets.sync.client
-from support import HELLO, PAGES, ROOT, burst, family, inline, serve, steps, wait_until
+from pages import PAGES, inline, steps
+from support import HELLO, ROOT, burst, family, serve, wait_until
 
 SYNC, THREADS = "gunicorn -w 2 {}:app", "gunicorn -w 2 --threads 2 {}:app"
 UVICORN, ASGI = "uvicorn {}:app", "gunicorn -w 2 -k asgi {}:app"
@@ -26,14 +27,10 @@ def named_commands():
     """Return the server commands that the pages name, each with app.py, which is quick."""
     typed = [step.typed for page in PAGES for step in steps(page)]
     typed += [code.content for page in PAGES for code in inline(page, "code_inline")]
-    commands = [
-        text for text in typed if re.match(r"(gunicorn|uvicorn) .*app:app", text)
-    ]
+    commands = [text for text in typed if re.match(r"(gunicorn|uvicorn) .*app:app", text)]
     commands = [re.sub(r"\w*app:app", "app:app", text) for text in commands]
     # Some pages start a second server, or the wrong one, on purpose.
-    return sorted(
-        {c for c in commands if not re.search(r"--bind|--pid|--check|\$|'", c)}
-    )
+    return sorted({c for c in commands if not re.search(r"--bind|--pid|--check|\$|'", c)})
 
 
 @pytest.mark.parametrize("command", named_commands())
@@ -49,11 +46,7 @@ def test_a_command_that_a_page_names_starts_and_serves(command):
         ("wsgi", "gunicorn -w 4 slow_app:app", [1] * 4 + [2] * 4 + [3] * 4),
         ("wsgi", "gunicorn --threads 12 slow_app:app", [1] * 12),
         ("asgi", "uvicorn slow_app:app", [1] * 12),
-        (
-            "asgi",
-            "gunicorn slow_app:app -w 4 -k uvicorn_worker.UvicornWorker",
-            [1] * 12,
-        ),
+        ("asgi", "gunicorn slow_app:app -w 4 -k uvicorn_worker.UvicornWorker", [1] * 12),
     ],
 )
 def test_twelve_at_once(folder, command, expected):
@@ -81,9 +74,7 @@ def test_burst_has_a_sentence_for_each_mistake():
         assert "http://127.0.0.1:8000/path: HTTP Error 500" in fails("2", "path")
 
 
-@pytest.mark.parametrize(
-    "launcher", ["wsgi/runfromgunicorn.py", "asgi/runfromuvicorn.py"]
-)
+@pytest.mark.parametrize("launcher", ["wsgi/runfromgunicorn.py", "asgi/runfromuvicorn.py"])
 def test_launcher(tmp_path, launcher):
     """From any folder it serves, reloads, survives a broken edit, and ends by Ctrl-C."""
     folder, script = launcher.split("/")
@@ -93,9 +84,7 @@ def test_launcher(tmp_path, launcher):
 
     def responds(expected):
         try:
-            with urllib.request.urlopen(
-                "http://127.0.0.1:8000/", timeout=5
-            ) as response:
+            with urllib.request.urlopen("http://127.0.0.1:8000/", timeout=5) as response:
                 return response.read() == expected
         except OSError:
             return expected is None
@@ -109,10 +98,7 @@ def test_launcher(tmp_path, launcher):
         assert said in server.log.read_text()
         edit(source.replace("Hello", "Howdy"))
         wait_until(lambda: responds(b"Howdy, World!\n"))
-        for broken in (
-            "",
-            "raise SystemExit(3)\n",
-        ):  # "": an empty file, without an app
+        for broken in ("", "raise SystemExit(3)\n"):  # "": an empty file, without an app
             edit(broken and broken + source)
             wait_until(lambda: responds(None))
             edit(source)
@@ -163,9 +149,7 @@ def test_echo(folder, command):
 
 @pytest.mark.parametrize("folder, command", EVERY)
 def test_stream_ends_when_the_client_has_left(folder, command):
-    with serve(
-        folder, command.format("stream_app")
-    ) as server:  # which asks, and leaves
+    with serve(folder, command.format("stream_app")) as server:  # which asks, and leaves
         with socket.create_connection(("127.0.0.1", 8000)) as client:
             client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             received = b""

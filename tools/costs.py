@@ -9,10 +9,10 @@ import math
 import sys
 
 import matplotlib.pyplot as plt
+from tools.server import ROOT, allow_files, check_port, leaving_nothing, running, wait
 
 import compare  # before the standard library is used: it patches it
 from compare import Row
-from tools.server import ROOT, allow_files, check_port, leaving_nothing, running, wait
 
 USERS = 10, 100, 1000
 SECONDS = 5  # counted for each number of users
@@ -108,14 +108,7 @@ def main():
         check_port(seconds=1.2)
         allow_files(USERS[-1])
         print(f"{compare.CORES} cores; {compare.versions()}\n")
-        names = (
-            "Users",
-            "RPS",
-            "Processor (ms)",
-            "Idle (MB)",
-            "Waiting (MB)",
-            "One (kB)",
-        )
+        names = ("Users", "RPS", "Processor (ms)", "Idle (MB)", "Waiting (MB)", "One (kB)")
         print(COLUMNS.format(*names))
         rates = {}
         for row in ROWS:

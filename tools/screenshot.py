@@ -13,7 +13,6 @@ import time
 
 from mirakuru import AlreadyRunning, HTTPExecutor
 from playwright.sync_api import sync_playwright
-
 from tools.server import ROOT, check_port, leaving_nothing, running
 
 SERVERS = {

@@ -11,7 +11,8 @@ import tempfile
 import time
 
 import pytest
-from support import ROOT, tokens
+from pages import tokens
+from support import ROOT
 
 # What stands in the first column, in code; of a row in which nothing is printed, nothing.
 CELLS = [t for t in tokens("docs/troubleshooting.md") if t.type == "inline"][5::3]

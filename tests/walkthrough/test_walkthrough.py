@@ -18,7 +18,8 @@ import time
 import pexpect
 import psutil
 import pytest
-from support import PAGES, ROOT, steps
+from pages import PAGES, steps
+from support import ROOT
 
 PROMPT = "<ready>"
 NOT_TYPED = "make test", "make walkthrough"  # .ci/run does; the second is this very run
@@ -141,9 +142,7 @@ def agrees(step, printed, whole=True):
             pattern += re.escape(line).replace(r"\.\.\.", ".*?") + r"\n"
     text = "".join(f"{line}\n" for line in lines(printed))
     match = (re.fullmatch if whole else re.match)(pattern, text)
-    return bool(match) and all(
-        map(near, match.groups(), figures, [step] * len(figures))
-    )
+    return bool(match) and all(map(near, match.groups(), figures, [step] * len(figures)))
 
 
 def near(actual, expected, step):
@@ -217,8 +216,11 @@ def test_page(terminals, page):
     for number, step in enumerate(todo):
         where = f"{page}, line {step.line}: {step.terminal}$ {step.typed}"
         print(where, flush=True)
-        if step.edits:
+        if step.edits == "file":
+            (terminals.folder / step.terminal).write_text(step.typed)
+        elif step.edits:
             edit(terminals.folder / step.terminal, step.typed)
+        if step.edits:
             continue
         later = [s.typed for s in todo[number + 1 :] if s.terminal == step.terminal]
         goes_on = step.typed == "" or bool(re.match(r"\^|>|$", [*later, "exit"][0]))

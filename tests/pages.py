@@ -1,0 +1,81 @@
+"""Reads the pages: what they have their reader type, what they link to, what they show."""
+
+import itertools
+import re
+from typing import NamedTuple
+
+from markdown_it import MarkdownIt
+from support import ROOT
+
+PAGES = ["README.md", *sorted(f"docs/{page.name}" for page in ROOT.glob("docs/*.md"))]
+SAVED = re.compile(r"Save this as `([\w./-]+)`")
+
+
+class Step(NamedTuple):
+    """What a page has its reader do, and what is printed then."""
+
+    line: int
+    terminal: str  # "" for `$`, "wsgi" for `wsgi$`; of an edit the path of the file
+    typed: str  # "^C" for Ctrl-C, "" for a look at what is printed; of an edit its text
+    printed: str = ""
+    edits: str = ""  # "diff" for changes to a file, "file" for a whole one
+    cores: bool = False  # whether what is printed depends on how many cores there are
+
+
+def tokens(page):
+    """Return the Markdown tokens of the `page`, a path inside the repository."""
+    return MarkdownIt("gfm-like", {"linkify": False}).parse((ROOT / page).read_text())
+
+
+def titles(page):
+    """Return the page's titles as the anchors that links name."""
+    found = itertools.pairwise(tokens(page))
+    names = [b.content for a, b in found if a.type == "heading_open"]
+    return [re.sub(r"[^\w -]", "", name).lower().replace(" ", "-") for name in names]
+
+
+def inline(page, kind):
+    """Return what the page's sentences and tables hold of that `kind` (markdown-it's)."""
+    found = [child for t in tokens(page) if t.type == "inline" for child in t.children]
+    return [child for child in found if child.type == kind]
+
+
+def steps(page):
+    """Return the Steps of the page, in the notation that the README explains.
+
+    In a `console` block a line with a prompt is typed, all else is printed. A `sh` block is
+    typed at `$`, and prints what a `text` block shows after it, or anything. A `diff` block
+    is an edit to the file that was named last, a `python` block after "Save this as" a file.
+    """
+    found, file, saved, cores = [], "", None, False
+    for token in tokens(page):
+        line = token.map[0] + 2 if token.map else 0
+        if token.type == "inline":
+            file = [file, *re.findall(r"`(\w+/\w+\.\w+|\w+\.py)`", token.content)][-1]
+            saved = SAVED.search(token.content)
+            cores = bool(re.search(r"\bOn \d+ cores\b", token.content))
+        elif token.type != "fence":
+            continue
+        elif token.info == "console":
+            for number, text in enumerate(token.content.splitlines(), line):
+                prompt = re.match(r"(\w*)\$(?: (.*))?$", text)
+                program = found[-1] if found else Step(0, "", "")
+                if prompt:
+                    found.append(Step(number, prompt[1], prompt[2] or "", cores=cores))
+                elif text.startswith(">>> ") or (
+                    text.startswith("> ") and re.match("> |.* websockets ", program.typed)
+                ):
+                    found.append(Step(number, program.terminal, text))
+                else:
+                    printed = f"{program.printed}{text}\n"
+                    found[-1] = program._replace(printed=printed)
+        elif token.info == "sh":
+            commands = token.content.splitlines()
+            found += [Step(line + n, "", c, "...\n") for n, c in enumerate(commands)]
+        elif token.info == "text":
+            found[-1] = found[-1]._replace(printed=token.content, cores=cores)
+        elif token.info == "diff":
+            found.append(Step(line, file, token.content, edits="diff"))
+        elif token.info == "python" and saved:
+            found.append(Step(line, saved[1], token.content, edits="file"))
+    return found
