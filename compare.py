@@ -181,7 +181,7 @@ def table(rows, users, seconds, url):
         print(LINE.format(bar[:20], rate, most, *times, failed))
         for remark in remarks(result, ceiling, seconds):
             print(f"  {remark}", flush=True)
-        bad = bad or failed or not result.rate
+        bad = bad or failed > 0 or not result.rate
     return bad
 
 

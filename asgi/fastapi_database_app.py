@@ -47,7 +47,7 @@ def declared(session: SessionOfRequest) -> dict[str, int]:
 
 @app.get("/inside")
 def inside() -> dict[str, int]:
-    with Session(engine) as session:  # gives its connection back before the view returns
+    with Session(engine) as session:  # gives its connection back at the end
         return {"number": session.scalar(text("SELECT sleep(0.2)"))}
 
 

@@ -1,11 +1,11 @@
-"""An ASGI application that waits for a database: five connections, for all its requests.
+"""An ASGI application with a pool: five connections for all its requests.
 
 uvicorn pool_app:app
 """
 
 import asyncio
 
-pool = asyncio.Semaphore(5)  # five connections, as a database driver keeps them
+pool = asyncio.Semaphore(5)  # five connections, like those of a database driver
 
 
 async def app(scope, receive, send):

@@ -113,12 +113,19 @@ def family(server):
     return [process.pid, *(child.pid for child in process.children(recursive=True))]
 
 
-def burst(*arguments):
-    """Return after how many whole seconds burst.py got each response, in their order."""
-    command = [sys.executable, ROOT / "burst.py", *map(str, arguments)]
-    run = subprocess.run(command, capture_output=True, check=True, text=True)
-    pairs = [line.split()[:2] for line in run.stdout.splitlines()]
-    assert all(len(bar) == min(round(10 * float(s)), 70) for bar, s in pairs), pairs
+def burst(how_many=12, path="/", status=None):
+    """Return after how many whole seconds burst.py got each response, in their order.
+
+    With a `status`, return instead whether each response had it. burst.py names only those
+    of 400 or more.
+    """
+    command = [sys.executable, ROOT / "burst.py", str(how_many), path]
+    run = subprocess.run(command, capture_output=True, check=status is None, text=True)
+    lines = [line.rsplit(" s", 1) for line in run.stdout.splitlines()]
+    if status is not None:
+        return all((said.strip() or "200") == str(status) for _, said in lines)
+    pairs = [line.split(" ") for line, _ in lines]
+    assert all(len(bar) == min(round(10 * float(s)), 60) for bar, s in pairs), pairs
     return [round(float(seconds)) for _, seconds in pairs]
 
 

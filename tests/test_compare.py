@@ -1,4 +1,4 @@
-"""compare.py as a student runs it: a short run, each of its troubles, and Ctrl-C."""
+"""compare.py as a student runs it: short runs, each of its troubles, and Ctrl-C."""
 
 import contextlib
 import os
@@ -7,12 +7,20 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import uuid
+from unittest import mock
+from urllib.parse import urlsplit
 
 import pexpect
 import psutil
 import pytest
-from support import ROOT, serve, wait_until
+from support import ROOT, URL, serve, wait_until
+
+from burst import ask
+
+with mock.patch.dict(os.environ, LOCUST_SKIP_MONKEY_PATCH="1"):
+    import compare
 
 HOSTILE = {
     "PORT": "9",
@@ -24,37 +32,24 @@ HOSTILE = {
     "http_proxy": "http://127.0.0.1:9",
 }
 SYNC = "gunicorn -w 4 slow"  # a word that only the first row has
-COMPARE = [sys.executable, "compare.py"]
+ROW = re.compile(
+    r"^(.*)\$ (.*)\n(█*) +([\d.]+) +([\d.]+|-) +(\d+|-) +(\d+|-) +(\d+)$", re.MULTILINE
+)
 
 
 def run(*arguments, folder=ROOT, shell="", python=sys.executable):
     """Run compare.py to its end in `folder`, after the `shell` command, if any."""
-    command = f'{shell} exec "$@"'
-    return subprocess.run(
-        ["bash", "-c", command, "bash", python, "compare.py", *arguments],
-        cwd=folder,
-        env=os.environ | HOSTILE,
-        capture_output=True,
-        check=False,
-        text=True,
-    )
-
-
-def ask(code):
-    """Return what `code` prints that uses compare; importing it here would patch the tests."""
-    command = [sys.executable, "-c", f"import compare; {code}"]
-    return subprocess.run(
-        command, cwd=ROOT, check=True, capture_output=True, text=True
-    ).stdout
+    command = ["bash", "-c", f'{shell} exec "$@"', "bash", python, "compare.py", *arguments]
+    how = {"env": os.environ | HOSTILE, "capture_output": True, "text": True}
+    return subprocess.run(command, cwd=folder, check=False, **how)
 
 
 @pytest.fixture
 def copy(tmp_path):
-    """Return a copy of the lesson, with a gunicorn.conf.py that must not be read."""
-    shutil.copytree(ROOT, tmp_path / "copy", ignore=shutil.ignore_patterns(".*"))
-    for folder in ("wsgi", "asgi"):
-        (tmp_path / "copy" / folder / "gunicorn.conf.py").write_text("nonsense(")
-    return tmp_path / "copy"
+    """Return a copy of the lesson, in a folder as people name them."""
+    folder = tmp_path / "my léssons"
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(".*"))
+    return folder
 
 
 @pytest.fixture(autouse=True)
@@ -82,91 +77,127 @@ def test_a_short_run_in_a_hostile_environment(copy):
     assert result.returncode == 0, result.stderr
     assert "8 users, 2 s counted per row" in result.stdout
     assert not re.search(r"[\r\033]", result.stdout) and not result.stderr
-    rows = re.findall(r"^(\w+)\$ (.*)\n(█+) +(.*)$", result.stdout, re.MULTILINE)
-    assert [row[1] for row in rows] == [
-        "gunicorn -w 4 slow_app:app",
-        "gunicorn --threads 40 slow_app:app",
+    rows = ROW.findall(result.stdout)
+    assert [row[1].replace(" slow_app:app", "") for row in rows] == [
+        "gunicorn -w 4",
+        "gunicorn --threads 40",
+        "gunicorn -k gevent",
     ]
-    for (_, _, _, figures), ceiling, median in zip(rows, (4, 8), (2, 1), strict=True):
-        rate, predicted, middle, tail, failed = map(float, figures.split())
-        assert predicted == ceiling and round(rate) == ceiling and failed == 0
-        assert round(middle / 1000) == round(tail / 1000) == median
-    assert len(rows[0][2]) * 2 == len(rows[1][2])
+    for row, ceiling, median in zip(rows, (4, 8, 8), (2, 1, 1), strict=True):
+        _, _, bar, rate, predicted, middle, tail, failed = row
+        assert float(predicted) == ceiling and round(float(rate)) == ceiling
+        assert round(int(middle) / 1000) == round(int(tail) / 1000) == median
+        assert len(bar) == 20 * ceiling / 8 and failed == "0"
 
 
-def test_arithmetic():
+SHOP = """
+import time
+
+def app(environ, start_response):
+    good = environ["PATH_INFO"] == "/orders" and environ["QUERY_STRING"] == "x=1"
+    time.sleep(0.5)
+    start_response("200 OK" if good else "503 Service Unavailable", [])
+    return [b""]
+"""
+
+
+@pytest.fixture
+def shop(tmp_path):
+    """Return the folder of somebody's own application: it has /orders?x=1 and no /."""
+    (tmp_path / "my shop").mkdir()
+    (tmp_path / "my shop" / "main.py").write_text(SHOP)
+    return f"{tmp_path}/my shop"
+
+
+def test_a_row_of_ones_own(shop):
+    command = f"{shop}$ gunicorn --threads 4 --bind 127.0.0.1:9000 main:app"
+    where = "--path", "http://127.0.0.1:9000/orders?x=1"
+    options = "--slots", "4", "--takes", "0.5", "--users", "8", "--seconds", "3"
+    result = run(command, *where, *options)
+    assert result.returncode == 0, result.stderr
+    (row,) = ROW.findall(result.stdout)
+    assert f"{row[0]}$ {row[1]}" == command
+    assert round(float(row[3])) == float(row[4]) == 8
+    assert round(int(row[5]) / 1000) == 1
+
+
+def test_a_path_that_fails_is_said_before_anything_is_counted(shop):
+    result = run(f"{shop}$ gunicorn main:app", "--path", "/nosuch")
+    assert result.returncode == 1
+    assert "http://127.0.0.1:8000/nosuch responds with status 503" in result.stderr
+
+
+def test_ceilings():
     """Little's law, at 40 users and at 1,000, where the threads are more than the users."""
-    code = (
-        "print([[row.ceiling(n) for row in compare.waiting_rows(n)] for n in (40, 1000)])"
-    )
-    expected = [[4, 40, 40, 40, 40, 1], [4, 1000, 1000, 1000, 1000, 1]]
-    assert eval(ask(code)) == expected
-    assert "-w 4 --threads 400 " in ask("print(compare.waiting_rows(1000)[2])")
-    code = "print(*(row.ceiling(99) / compare.CORES for row in compare.COMPUTING_ROWS))"
-    assert ask(code).split() == ["10.0"] * 4
-    code = "print(sum(row.warm_up(40) + 5 for row in compare.waiting_rows(40)))"
-    assert float(ask(code)) < 70  # of the 80 seconds that the table may take
+    ceilings = [[row.ceiling(n) for row in compare.waiting_rows(n)] for n in (40, 1000)]
+    assert ceilings == [[4, 40, 40, 40, 40, 40, 1], [4, *[1000] * 5, 1]]
+    assert "-w 4 --threads 400 " in str(compare.waiting_rows(1000)[2])
+    assert {row.ceiling(99) for row in compare.COMPUTING_ROWS} == {compare.CORES / 0.1}
+    assert compare.Row("shop", "uvicorn main:app").ceiling(40) is None
 
 
-TOTAL = """
-class Total:
-    num_failures = 0
-    def get_response_time_percentile(self, percent):
-        return 1000
-row = compare.Row('asgi', 'uvicorn app:app', 1)
-compare.show(row, 40, compare.Result(1.0, UNSERVED, BUSY, Total(), []), 1)"""
+GOOD = compare.Result(rate=4, times=[1, 1], errors=[], unserved=0, busy=0.5, late=0)
 
 
 @pytest.mark.parametrize(
-    "unserved, busy, expected",
+    "change, expected",
     [
-        ("0", "0.5", r" +1\.0 +1\.0 +1000 +1000 +0\n"),
-        ("30", "0.5", r" +1\.0 +1\.0 +- +- +0\n.* 30 of 40 users .*\n"),
-        ("0", "0.95", r" .*\n +Locust used up a core.*\n.*locust --processes 2.*\n"),
+        ({}, []),
+        ({"rate": 3.75}, []),  # one request of twenty is on the other side of the end
+        ({"rate": 3.5}, ["Below its ceiling"]),
+        ({"rate": 4.5}, ["Above its ceiling"]),
+        ({"rate": 2, "busy": 0.95}, ["Locust used up a core"]),
+        ({"unserved": 30}, ["No times: 30 users had no response yet"]),
+        ({"rate": 0}, ["Nobody got a response", "Below its ceiling"]),
+        ({"late": 8}, ["Held up for 8 s"]),
+        (
+            {"rate": 0, "errors": [mock.Mock(occurrences=3, error="x")]},
+            ["FAILED 3 times: x"],
+        ),
     ],
 )
-def test_what_a_row_says_of_itself(unserved, busy, expected):
-    """Of users whom nobody served yet, and of a Locust that is busier than its server."""
-    printed = ask(TOTAL.replace("UNSERVED", unserved).replace("BUSY", busy))
-    assert re.fullmatch(f"█+{expected}", printed)
+def test_what_a_row_says_of_itself(change, expected):
+    said = [*compare.remarks(GOOD._replace(**change), 4, 5)]
+    assert len(said) == len(expected)
+    assert all(line.startswith(start) for line, start in zip(said, expected, strict=True))
+
+
+def test_a_forgotten_load_shows_in_the_row():
+    """Four strangers ask for as long as somebody listens."""
+    ended = threading.Event()
+
+    def stranger():
+        while not ended.wait(0.05):
+            ask(urlsplit(URL), {}, timeout=20)
+
+    strangers = [threading.Thread(target=stranger) for _ in range(4)]
+    for thread in strangers:
+        thread.start()
+    result = run(SYNC, "--users", "4", "--seconds", "4")
+    ended.set()
+    for thread in strangers:
+        thread.join()
+    assert "Below its ceiling" in result.stdout and result.returncode == 0
 
 
 def test_a_taken_port_names_its_process():
     with serve("wsgi", "gunicorn app:app"):
         result = run()
-    assert result.returncode == 1 and not result.stdout
-    assert re.search(r"taken by process \d+:\n.*gunicorn app:app\n", result.stderr)
-    assert re.search(r"kill \d+", result.stderr)
-
-
-def test_a_forgotten_load_is_noticed(tmp_path):
-    """Somebody asks at port 8000, where nobody listens yet, four times a second."""
-    code = """
-import socket, time
-while True:
-    socket.socket().connect_ex(("127.0.0.1", 8000))
-    time.sleep(0.25)"""
-    knocks = subprocess.Popen([sys.executable, "-c", code])
-    try:
-        result = run()
-    finally:
-        knocks.kill()
-        knocks.wait()
-    assert result.returncode == 1 and not result.stdout
-    assert "under another load" in result.stderr
+    assert result.returncode == 1 and "port 8000 is taken by process" in result.stderr
+    assert re.search(r"gunicorn app:app\n.*kill \d+", result.stderr)
 
 
 @pytest.mark.parametrize(
-    "file, text, message",
+    "text, message",
     [
-        ("wsgi/slow_app.py", "def (", r'slow_app.py", line \d+\n[^$]*SyntaxError'),
-        ("wsgi/slow_app.py", "import tiem", "No module named 'tiem'"),
-        ("wsgi/slow_app.py", "app = lambda scope, receive, send: 0", "status 500"),
-        ("wsgi/slow_app.py", "del app", "ended by itself"),
+        ("def (", r'slow_app.py", line \d+\n[^$]*SyntaxError'),
+        ("import tiem", "No module named 'tiem'"),
+        ("app = lambda scope, receive, send: 0", "responds with status 500"),
+        ("del app", "Failed to find attribute 'app' in 'slow_app'"),
     ],
 )
-def test_a_server_in_trouble(copy, file, text, message):
-    with (copy / file).open("a") as app:
+def test_a_server_in_trouble(copy, text, message):
+    with (copy / "wsgi" / "slow_app.py").open("a") as app:
         app.write(f"\n{text}\n")
     result = run(SYNC, folder=copy)
     assert result.returncode == 1
@@ -184,26 +215,31 @@ def test_failed_requests_are_marked(copy):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--users", "0"], ["--users", "9999"], ["--seconds", "x"], ["nosuch"]]
+    "arguments, message",
+    [
+        (["--users", "0"], "1 to 1500 users"),
+        (["--users", "9999"], "1 to 1500 users"),
+        (["--seconds", "x"], "invalid int value: 'x'"),
+        (["40"], "--users 40"),
+        (["nosuch"], "    wsgi$ gunicorn -k gevent slow_app:app\n"),
+        (["nosuch$ uvicorn app:app"], "No such file or directory: nosuch"),
+        (["wsgi$ nosuch app:app"], "No such file or directory: nosuch"),
+    ],
 )
-def test_bad_arguments(arguments):
-    result = run(*arguments)
-    assert result.returncode == 2 and not result.stdout
-    assert "usage:" in result.stderr and "Traceback" not in result.stderr
-    if arguments == ["nosuch"]:
-        assert len(re.findall(r"^    \w+\$ .*app:app", result.stderr, re.MULTILINE)) == 10
+def test_what_cannot_be_measured(arguments, message, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["compare.py", *arguments])
+    monkeypatch.setattr(compare, "leave_nothing", lambda: None)  # not these tests
+    with pytest.raises(SystemExit) as end:
+        compare.main()
+    assert message in capsys.readouterr().err + str(end.value) and end.value.code
 
 
-def test_missing_things(copy, tmp_path):
-    shutil.rmtree(copy / "wsgi")
-    assert "git restore wsgi" in run(SYNC, folder=copy).stderr
-    few = run("--users", "400", shell="ulimit -n 300;")
-    assert few.returncode == 1 and "--users 100" in few.stderr
+def test_without_the_environment(tmp_path):
     bare = [sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"]
     subprocess.run(bare, check=True)
     nothing = run(python=str(tmp_path / "bare" / "bin" / "python"))
     assert nothing.returncode == 1 and "Traceback" not in nothing.stderr
-    assert "pip install -r requirements.txt" in nothing.stderr
+    assert ". .venv/bin/activate" in nothing.stderr
 
 
 @pytest.mark.parametrize("kind", ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"])
@@ -211,25 +247,14 @@ def test_a_signal_leaves_nothing_behind(kind):
     """Amid the start of a server; `nothing_is_left` looks."""
     number = getattr(signal, kind)
     pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen([*COMPARE, SYNC], cwd=ROOT, **pipe) as process:
+    command = [sys.executable, "compare.py", SYNC]
+    with subprocess.Popen(command, cwd=ROOT, **pipe) as process:
         for line in process.stdout:
             if "$ gunicorn" in line:
                 break
         process.send_signal(number)
         stderr = process.communicate(timeout=20)[1]
-    assert process.returncode == 128 + number and "Traceback" not in stderr
-
-
-def test_nobody_reads_on():
-    run = subprocess.run(
-        [f"{sys.executable} compare.py '{SYNC}' --users 1 --seconds 1 | head -1"],
-        cwd=ROOT,
-        shell=True,
-        capture_output=True,
-        check=True,
-        text=True,
-    )
-    assert run.stdout.count("\n") == 1 and not run.stderr
+    assert process.returncode == 128 + number and not stderr
 
 
 def test_progress_on_a_terminal():
@@ -237,7 +262,7 @@ def test_progress_on_a_terminal():
     size = {"dimensions": (24, 60), "encoding": "utf-8", "timeout": 20}
     with pexpect.spawn(sys.executable, ["compare.py"], cwd=ROOT, **size) as terminal:
         terminal.expect_exact("wsgi$ gunicorn -w 4 slow_app:app")
-        terminal.expect(r"\x1b\[K(#+\.+ row 1 of 6: filling the queue.*?)\r")
+        terminal.expect(r"\r(#+\.+ row 1 of 7, at most 1\d s) ")
         assert len(terminal.match[1]) < 60
         terminal.sendintr()
         terminal.expect(pexpect.EOF)
@@ -246,33 +271,27 @@ def test_progress_on_a_terminal():
 
 
 def make(folder, *arguments):
+    """Run make in `folder`; return what it prints, and whether it was content."""
     command = ["make", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, check=False, text=True)
+    made = subprocess.run(command, cwd=folder, capture_output=True, check=False, text=True)
+    return made.stdout, made.returncode == 0
 
 
-def test_make_sets_up_what_is_missing_old_or_dead(copy):
+def test_make_sets_up_what_is_missing_or_old(copy):
     """Without installing anything: `make -n` prints what it would do."""
-    assert "pip install" in make(copy, "-n", "compare").stdout
-    programs = copy / ".venv" / "bin"
-    programs.mkdir(parents=True)
-    (programs / "gunicorn").write_text("#!/bin/sh\necho gunicorn\n")
-    (programs / "gunicorn").chmod(0o755)
+    assert "pip install" in make(copy, "-n", "compare")[0]
+    (copy / ".venv").mkdir()
     for name in ("for-compare", "for-test"):
         (copy / ".venv" / name).touch()
-    assert "pip install" not in make(copy, "-n", "compare", "test").stdout
-    (programs / "gunicorn").write_text("#!/no/such/python\n")
-    dead = make(copy, "-n", "compare").stdout
-    assert "venv --clear" in dead and "pip install" in dead
-    (programs / "gunicorn").write_text("#!/bin/sh\necho gunicorn\n")
+    assert "pip install" not in make(copy, "-n", "compare", "test")[0]
     os.utime(copy / "requirements.txt", (2e9, 2e9))
-    old = make(copy, "-n", "compare").stdout
-    assert "--clear" not in old and "pip install" in old
+    assert "pip install" in make(copy, "-n", "compare")[0]
 
 
 def test_make_says_that_python_is_too_old(copy):
     old = copy / "py thon"
     old.write_text("#!/bin/sh\nexit 1\n")  # what the check of its version comes to
     old.chmod(0o755)
-    result = make(copy, "compare", f"PYTHON={old}")
-    assert result.returncode != 0 and not (copy / ".venv").exists()
-    assert "needs Python 3.11 or newer" in result.stdout
+    said, content = make(copy, "compare", f"PYTHON={old}")
+    assert not content and not (copy / ".venv").exists()
+    assert "needs Python 3.11 or newer" in said

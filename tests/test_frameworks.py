@@ -1,91 +1,42 @@
-"""The frameworks' callables without a server: what they say, and that requests wait together.
-
-Each in a process of its own, as Django can be configured once only. Without a clock: the
-waits are replaced by a barrier, which lets nobody through before three have come to it.
-"""
-
-import os
-import subprocess
-import sys
+"""The frameworks' views on the servers: how many requests are in progress at once."""
 
 import pytest
-from support import ROOT
-
-WSGI = """
-import asyncio, concurrent.futures, threading, time
-from {module} import app
-from support import call_wsgi
-
-barrier = threading.Barrier(3, timeout=20)
-
-async def wait(seconds):
-    barrier.wait()
-
-time.sleep = lambda seconds: barrier.wait()
-asyncio.sleep = wait
-host = {{"SERVER_NAME": "127.0.0.1", "SERVER_PORT": "8000", "HTTP_HOST": "127.0.0.1"}}
-with concurrent.futures.ThreadPoolExecutor(3) as threads:
-    calls = [threads.submit(call_wsgi, app, PATH_INFO="{path}", **host) for _ in range(3)]
-for call in calls:
-    status, headers, body = call.result()
-    print(status.split()[0], body)
-"""
-ASGI = """
-import asyncio, threading, time
-from {module} import app
-
-barrier, loop_barrier = threading.Barrier(3, timeout=20), asyncio.Barrier(3)
-
-async def wait(seconds):
-    await asyncio.wait_for(loop_barrier.wait(), 20)
-
-time.sleep = lambda seconds: barrier.wait()
-asyncio.sleep = wait
-
-async def call():
-    sent, requests = [], asyncio.Queue()
-    requests.put_nowait({{"type": "http.request", "body": b""}})
-    async def send(message):
-        sent.append(message)
-    scope = {{"type": "http", "method": "GET", "path": "{path}", "query_string": b""}}
-    await app(scope | {{"headers": [(b"host", b"127.0.0.1")]}}, requests.get, send)
-    print(sent[0]["status"], b"".join(m.get("body", b"") for m in sent[1:]))
-
-async def three():
-    await asyncio.gather(call(), call(), call())
-
-asyncio.run(three())
-"""
+from support import ROOT, burst, serve
 
 
 @pytest.mark.parametrize(
-    "folder, module, path",
+    "folder, command, paths",
     [
-        ("wsgi", "flask_app", "/"),
-        ("wsgi", "flask_app", "/async"),
-        ("wsgi", "django_app", "/"),
-        ("wsgi", "django_app", "/async"),
-        ("asgi", "django_app", "/"),
-        ("asgi", "django_app", "/async"),
-        ("asgi", "fastapi_app", "/"),
-        ("asgi", "fastapi_app", "/def"),
+        ("wsgi", "gunicorn --threads 2 flask_app:app", {"/": 2, "/async": 2}),
+        ("wsgi", "gunicorn --threads 2 django_app:app", {"/": 2, "/async": 2}),
+        ("asgi", "uvicorn django_app:app", {"/": 60, "/async": 60}),
+        ("asgi", "uvicorn fastapi_app:app", {"/": 60, "/def": 40}),
     ],
 )
-def test_three_requests_wait_together_and_get_hello(folder, module, path):
-    code = (WSGI if folder == "wsgi" else ASGI).format(module=module, path=path)
-    env = os.environ | {"PYTHONPATH": f"{ROOT / folder}:{ROOT / 'tests'}"}
-    command = [sys.executable, "-c", code]
-    run = subprocess.run(command, env=env, check=True, capture_output=True, text=True)
-    assert run.stdout.splitlines() == [r"200 b'Hello, World!\n'"] * 3
+def test_slots(folder, command, paths):
+    """Half as many requests again as there are slots: two waves, in whole seconds."""
+    with serve(folder, command):
+        for path, slots in paths.items():
+            more = 1 if slots == 2 else 60 - slots
+            assert burst(slots + more, path) == [1] * slots + [2] * more
 
 
-def test_the_django_twins_differ_in_their_callable_only():
-    twins = [(ROOT / f / "django_app.py").read_text() for f in ("wsgi", "asgi")]
-    bodies = [text.split('"""')[2].splitlines() for text in twins]
-    pairs = [(a, b) for a, b in zip(*bodies, strict=True) if a != b]
+def test_requests_that_hold_a_connection_wait_for_a_thread():
+    """With a declared result FastAPI needs a second thread, while the first one's
+    connection is held; the others wait for a connection, until the pool gives up.
+    """
+    url = "http://127.0.0.1:8000/health"
+    with serve("asgi", "uvicorn fastapi_database_app:app", url=url):
+        assert burst(60, "/plain", status=200)
+        assert burst(60, "/inside", status=200)
+        assert not burst(60, "/declared", status=200)
+
+
+def test_the_django_counterparts_differ_in_their_callable_only():
+    pair = [(ROOT / f / "django_app.py").read_text() for f in ("wsgi", "asgi")]
+    bodies = [text.split('"""')[2].splitlines() for text in pair]
+    different = [(a, b) for a, b in zip(*bodies, strict=True) if a != b]
     imported = "from django.core.{0} import get_{0}_application"
     called = "app = get_{}_application()"
-    expected = [
-        tuple(line.format(p) for p in ("wsgi", "asgi")) for line in (imported, called)
-    ]
-    assert pairs == expected
+    sides = [tuple(line.format(p) for p in ("wsgi", "asgi")) for line in (imported, called)]
+    assert different == sides

@@ -35,6 +35,7 @@ def test_the_page_is_prefilled_and_for_this_machine_only(folder, options):
         assert '"host": "http://127.0.0.1:8000"' in ask()
         if folder == ".":
             assert '"num_users": 100' in ask() and '"spawn_rate": 2' in ask()
+        assert '"path"' in ask()
         with pytest.raises(OSError):  # another address of this machine
             socket.create_connection(("127.0.0.2", 8089), timeout=2)
 
@@ -58,16 +59,14 @@ def test_without_a_server_a_headless_run_fails_with_a_sentence():
     assert run.stderr.count("Nothing listens at http://127.0.0.1:8000") == 1
 
 
-@pytest.mark.parametrize(
-    "host", ["http://127.0.0.1:8000", "http://127.0.0.1:8000/", "127.0.0.1:8000"]
-)
-def test_hosts_as_people_type_them(host):
-    """The row of the statistics says who responded."""
+@pytest.mark.parametrize("path", ["/", "/orders?x=1"])
+def test_a_row_says_what_was_asked_for_and_who_responded(path):
+    """Also with a host as people type it."""
     with serve("wsgi", "gunicorn -w 4 app:app"):
-        command = [*HEADLESS, "--host", host]
+        command = [*HEADLESS, "--host", "http://127.0.0.1:8000/", "--path", path]
         run = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True)
     (row,) = json.loads(run.stdout)
-    assert row["name"] == "/ (gunicorn)" and row["num_failures"] == 0
+    assert row["name"] == f"{path} (gunicorn)" and row["num_failures"] == 0
     assert row["num_requests"] > 0
 
 

@@ -1,12 +1,10 @@
-"""What docs/production.md claims: slow clients, replaced and killed workers, nginx."""
+"""What the pages on production claim: replaced and killed workers, nginx's files."""
 
 import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +18,6 @@ GUNICORNS = [
     ("wsgi", "gunicorn -w 4 slow_app:app"),
     ("asgi", "gunicorn slow_app:app -w 4 -k uvicorn_worker.UvicornWorker"),
 ]
-SILENT = [sys.executable, ROOT / "nginx" / "silent_clients.py"]
 needs_nginx = pytest.mark.skipif(not shutil.which("nginx"), reason="nginx is not installed")
 
 
@@ -105,50 +102,6 @@ def test_a_version_that_cannot_start_is_found_by_check_config(tmp_path):
         assert "Worker failed to boot" in server.log.read_text()
 
 
-@contextlib.contextmanager
-def silent_clients(number, port):
-    """Run silent_clients.py while the block lasts; then press Ctrl-C, as it were."""
-    command = [SILENT[0], "-u", SILENT[1], str(number), str(port)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert f"{number} connections to port {port}" in process.stdout.readline()
-            yield process
-        finally:
-            process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=20) == 0
-
-
-def test_four_silent_clients_hold_four_sync_workers():
-    """Nobody is served until they leave: no clock, only the order of two events."""
-    with serve("wsgi", "gunicorn -w 4 app:app") as server, ThreadPoolExecutor(1) as client:
-        with silent_clients(4, 8000) as silent:
-            wait_until(lambda: [*map(connections, workers(server))] == [1, 1, 1, 1])
-            response = client.submit(request)
-            with pytest.raises(TimeoutError):
-                response.result(timeout=3)
-            assert silent.poll() is None
-        assert response.result(timeout=20) == HELLO
-
-
-def test_silent_clients_do_nothing_to_an_event_loop():
-    with serve("asgi", "uvicorn app:app"), silent_clients(200, 8000):
-        assert request() == HELLO
-
-
-@pytest.mark.parametrize("arguments", [[], ["many"], ["4", "x"], ["0"], ["-3"]])
-def test_silent_clients_asks_for_numbers(arguments):
-    run = [*SILENT, *arguments]
-    run = subprocess.run(run, capture_output=True, check=False, text=True)
-    assert run.returncode == 1 and run.stderr.count("\n") == 1
-    assert "python silent_clients.py 4 8000" in run.stderr
-
-
-def test_silent_clients_without_a_server():
-    run = subprocess.run([*SILENT, "4"], capture_output=True, check=False, text=True)
-    assert run.returncode == 1 and run.stderr.count("\n") == 1
-    assert "Does a server listen at port 8000?" in run.stderr
-
-
 @pytest.fixture
 def nginx(tmp_path):
     """Start the real nginx as the page says, in a copy of its folder."""
@@ -156,21 +109,6 @@ def nginx(tmp_path):
     command = "nginx -p . -c nginx.conf -e stderr"
     with serve(str(tmp_path / "nginx"), command, "502", "http://127.0.0.1:8080/") as nginx:
         yield nginx
-
-
-@needs_nginx
-def test_slow_clients_do_nothing_to_sync_workers_behind_nginx(nginx):
-    """Some are silent, others have sent a part of their request."""
-    with (
-        serve("wsgi", "gunicorn -w 4 app:app"),
-        silent_clients(200, 8080),
-        contextlib.ExitStack() as stack,
-    ):
-        for length in range(5, 40):
-            client = socket.create_connection(("127.0.0.1", 8080))
-            begun = b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: yes\r\n"[:length]
-            stack.enter_context(client).sendall(begun)
-        assert request(8080) == HELLO
 
 
 @needs_nginx
@@ -183,5 +121,5 @@ def test_nginx_keeps_its_files_in_its_folder(nginx, tmp_path):
     with pytest.raises(urllib.error.HTTPError, match="413"):
         urllib.request.urlopen(url, bytes(11_000_000))
     found = {path.name for path in (tmp_path / "nginx").iterdir()} - {"__pycache__"}
-    expected = {"nginx.conf", "silent_clients.py", "access.log", "temp", "nginx.pid"}
+    expected = {"nginx.conf", "access.log", "temp", "nginx.pid"}
     assert found <= expected and "temporary file" in nginx.log.read_text()

@@ -1,4 +1,4 @@
-"""A WSGI application that waits for a database: five connections, for all its threads.
+"""A WSGI application with a pool: five connections for all its threads.
 
 gunicorn --threads 12 pool_app:app
 """
@@ -6,7 +6,7 @@ gunicorn --threads 12 pool_app:app
 import threading
 import time
 
-pool = threading.BoundedSemaphore(5)  # five connections, as a database driver keeps them
+pool = threading.BoundedSemaphore(5)  # five connections, like those of a database driver
 
 
 def app(environ, start_response):
