@@ -33,7 +33,7 @@ from locustfile import Visitor
 from server import ROOT, URL, allow_files, leave_nothing, running
 
 CORES = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
-LONGEST_FILL = 12  # seconds; no queue is given more to fill
+LONGEST_FILL = 12.5  # seconds; no queue is given more, and .5 is between two waves
 LINE = "{:20}{:>8}{:>9}{:>13}{:>13}{:>9}"
 HEAD = LINE.format("", "RPS", "ceiling", "Median (ms)", "95%ile (ms)", "# Fails")
 
@@ -143,7 +143,7 @@ def remarks(result, ceiling, seconds):
     if result.busy > 0.9:
         yield "Locust used up a core: its limit, not the server's. Take fewer users."
     elif ceiling and not result.errors and result.rate < 0.95 * ceiling - 1 / seconds:
-        yield "Below its ceiling: something else uses this machine, port or application."
+        yield "Below its ceiling: this machine is busy, or somebody else uses this server."
     elif ceiling and result.rate > 1.05 * ceiling + 1 / seconds:
         yield "Above its ceiling: this application has more slots, or takes less time."
     for error in result.errors:
@@ -172,7 +172,7 @@ def table(rows, users, seconds, url):
     ceilings, bad = [row.ceiling(users) for row in rows], False
     for number, (row, ceiling) in enumerate(zip(rows, ceilings, strict=True), 1):
         print(row, flush=True)
-        with progress(f"row {number} of {len(rows)}", LONGEST_FILL + seconds + 3):
+        with progress(f"row {number} of {len(rows)}", round(LONGEST_FILL) + seconds + 3):
             result = measure(row, users, seconds, url)
         bar = "█" * math.ceil(20 * result.rate / max(ceilings)) if all(ceilings) else ""
         times = ["-", "-"] if result.unserved or not result.rate else result.times

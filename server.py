@@ -8,6 +8,7 @@ import shlex
 import signal
 import sys
 import tempfile
+import time
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -111,3 +112,6 @@ def running(folder, command, url=URL):
                 fail("This has ended by itself.")
         finally:
             server.kill()
+            until = time.monotonic() + 5
+            while server.pre_start_check() and time.monotonic() < until:
+                time.sleep(0.1)  # many threads take a moment to end, and hold the port
