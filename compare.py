@@ -93,31 +93,37 @@ class Result(NamedTuple):
 
 @contextlib.contextmanager
 def visiting(users, url):
-    """Let that many users of locustfile.py ask for `url`, and yield Locust's statistics."""
+    """Let that many users of locustfile.py ask for `url`, and yield Locust's environment.
+
+    Its set `served` grows with each user's first response.
+    """
     place = urlsplit(url)
     path = argparse.Namespace(path=place._replace(scheme="", netloc="").geturl())
     host = f"{place.scheme}://{place.netloc}"
     locust = Environment(user_classes=[Visitor], host=host, parsed_options=path)
+    locust.served = set()
+    add = locust.served.add
+    locust.events.request.add_listener(lambda **_: add(gevent.getcurrent()))  # the user
     logging.getLogger("locust").setLevel(logging.ERROR)  # all users may come at once
     locust.create_local_runner().start(users, spawn_rate=users)
     try:
-        yield locust.stats
+        yield locust
     finally:
         locust.runner.quit()
 
 
-def fill_queue(users, stats):
+def fill_queue(users, locust):
     """Return when all `users` have had a response, or in the end how many have not."""
     until = time.monotonic() + LONGEST_FILL
-    while stats.num_requests < users and time.monotonic() < until:
+    while len(locust.served) < users and time.monotonic() < until:
         time.sleep(0.1)  # after the last of a wave, and before the next one
-    return max(0, users - stats.num_requests)  # in a queue nobody's turn comes twice
+    return users - len(locust.served)
 
 
 def measure(row, users, seconds, url):
     """Return the Result of `users` who ask the row's server for `url`."""
-    with running(row.base / row.folder, row.command, url), visiting(users, url) as stats:
-        unserved = fill_queue(users, stats)
+    with running(row.base / row.folder, row.command, url), visiting(users, url) as locust:
+        unserved, stats = fill_queue(users, locust), locust.stats
         stats.reset_all()
         begin, used = time.monotonic(), time.process_time()
         time.sleep(seconds)

@@ -62,7 +62,7 @@ def steps(page):
                 program = found[-1] if found else Step(0, "", "")
                 if prompt:
                     found.append(Step(number, prompt[1], prompt[2] or "", cores=cores))
-                elif text.startswith(">>> ") or (
+                elif text.startswith((">>> ", "(Pdb) ")) or (
                     text.startswith("> ") and re.match("> |.* websockets ", program.typed)
                 ):
                     found.append(Step(number, program.terminal, text))
