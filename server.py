@@ -111,7 +111,7 @@ def running(folder, command, url=URL):
             if not server.running():
                 fail("This has ended by itself.")
         finally:
+            until = time.monotonic() + (5 if server.process else 0)
             server.kill()
-            until = time.monotonic() + 5
             while server.pre_start_check() and time.monotonic() < until:
                 time.sleep(0.1)  # many threads take a moment to end, and hold the port
