@@ -83,8 +83,15 @@ def test_the_notation(page):
     assert not typed or any("activate" in line for line in typed)
 
 
-ORDER = """waiting-and-computing bottlenecks conversations frameworks your-application
-load-tests production restarts containers sizing""".split()
+ORDER = ["waiting-and-computing", "bottlenecks", "conversations", "frameworks"]
+ORDER += [
+    "your-application",
+    "load-tests",
+    "production",
+    "restarts",
+    "containers",
+    "sizing",
+]
 BESIDES = ["questions", "troubleshooting", "class", "worksheet", "exercises"]
 
 
