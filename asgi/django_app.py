@@ -1,4 +1,4 @@
-"""An ASGI application made with Django: it awaits in the loop, or sleeps in threads.
+"""An ASGI application made with Django: each request in progress holds a thread.
 
 uvicorn django_app:app
 """
