@@ -1,5 +1,6 @@
 """docs/troubleshooting.md: each message comes up for real."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -19,10 +20,11 @@ MESSAGES = [b.content for b in BOLD if b.type == "code_inline"]
 
 PATH = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}:/usr/sbin"
 TAKEN = "python -m http.server 8000 --bind 127.0.0.1 & sleep 1;"
-ASK = "& sleep 1.5; curl -s http://127.0.0.1:8000/; wait"
-BURST = "& sleep 1.5; python ../burst.py"
-LOCUST = "& sleep 1.5; cd ..; locust --headless -u 4 -r 4 -t 3s --only-summary"
-SILENT = "& sleep 1.5; timeout 4 python ../silent_clients.py 60"
+LISTENS = "& until (echo > /dev/tcp/127.0.0.1/8000) 2> /dev/null; do sleep 0.1; done;"
+ASK = f"{LISTENS} curl -s http://127.0.0.1:8000/"
+BURST = f"{LISTENS} python ../burst.py"
+SILENT = f"{LISTENS} timeout 5 python ../silent_clients.py 60"
+LOCUST = "cd ..; locust --headless -u 4 -r 4 -t 3s --only-summary"
 ON_WINDOWS = """python -c '
 import sys
 class Windows:
@@ -33,8 +35,6 @@ sys.meta_path.insert(0, Windows())
 import gunicorn.app.wsgiapp'"""
 MOVED = """sed "1s,.*,#!/moved/.venv/bin/python," $(command -v gunicorn) > $TMPDIR/gunicorn
 chmod +x $TMPDIR/gunicorn; $TMPDIR/gunicorn"""
-GONE = """cp Makefile requirements.txt $TMPDIR; cd $TMPDIR
-mkdir .venv; touch .venv/for-compare; make compare"""
 OF_ANOTHER = """cp nginx.conf $TMPDIR; cd $TMPDIR; touch access.log; chmod 0 access.log; chmod 777 .
 [ $(id -u) = 0 ] && as='setpriv --reuid 65534 --regid 65534 --clear-groups'
 $as nginx -p . -c nginx.conf -e stderr"""
@@ -44,7 +44,7 @@ SCENES = {  # the message, and what is typed where; `python -S` knows no install
     "No module named 'uvicorn'": "asgi$ python -S runfromuvicorn.py",
     "No module named 'psutil'": "$ python -S -m tools.slots",
     "bad interpreter": f"wsgi$ {MOVED}",
-    ".venv/bin/python: No such file or directory": f"$ {GONE}",
+    ".venv/bin/python: No such file or directory": "$ cp Makefile requirements.txt $TMPDIR; cd $TMPDIR; mkdir .venv; touch .venv/for-compare; make compare",
     "No module named 'fcntl'": f"wsgi$ {ON_WINDOWS}",
     "No module named 'app'": "$ gunicorn app:app",
     "Worker failed to boot.": "$ gunicorn app:app",
@@ -65,17 +65,17 @@ SCENES = {  # the message, and what is typed where; `python -S` knows no install
     "missing 1 required positional argument: 'send'": f"asgi$ gunicorn app:app {ASK}",
     "missing 1 required positional argument: 'start_response'": f"wsgi$ uvicorn app:app {ASK}",
     "takes 2 positional arguments but 3 were given": f"wsgi$ gunicorn -k asgi app:app {ASK}",
-    "WORKER TIMEOUT": f"wsgi$ gunicorn --timeout 1 app:app {SILENT}",
-    "Perhaps out of memory?": f"asgi$ gunicorn -k asgi --timeout 1 blocking_app:app {BURST} 4; wait",
+    "WORKER TIMEOUT": f"asgi$ gunicorn -k asgi --timeout 1 blocking_app:app {BURST} 6",
+    "Perhaps out of memory?": f"wsgi$ gunicorn --timeout 1 app:app {SILENT}",
     "Child process [1234] died": "asgi$ uvicorn app:app --workers 2 & sleep 2; kill -KILL $(pgrep -P $!); wait",
     "Connection reset by peer": f"wsgi$ gunicorn slow_app:app {BURST} 4 & sleep 2; kill %1; wait",
-    "Remote end closed connection without response": f"wsgi$ gunicorn slow_app:app {BURST} 1 & sleep 0.5; kill -KILL $(pgrep -P $(jobs -p %1)); wait",
+    "Remote end closed connection without response": f"wsgi$ gunicorn slow_app:app {BURST} 3 & sleep 1.5; kill -KILL $(pgrep -P $(jobs -p %1)); wait",
     "QueuePool limit of size": f"asgi$ uvicorn fastapi_database_app:app {BURST} 60 /declared",
     "Too many open files": f"wsgi$ (ulimit -n 40; exec gunicorn --threads 4 app:app) {SILENT}",
-    "Nothing listens at http://127.0.0.1:8000": f"wsgi$ true {LOCUST}",
-    "Connection refused": f"wsgi$ timeout 3 gunicorn app:app {LOCUST}",
-    "LocustBadStatusCode(code=500)": f"asgi$ gunicorn app:app {LOCUST}",
-    "SSL: WRONG_VERSION_NUMBER": f"wsgi$ gunicorn app:app {LOCUST} --host https://127.0.0.1:8000",
+    "Nothing listens at http://127.0.0.1:8000": f"wsgi$ {LOCUST}",
+    "Connection refused": f"asgi$ uvicorn app:app --limit-max-requests 40 {LISTENS} {LOCUST}",
+    "LocustBadStatusCode(code=500)": f"asgi$ gunicorn app:app {LISTENS} {LOCUST}",
+    "SSL: WRONG_VERSION_NUMBER": f"wsgi$ gunicorn app:app {LISTENS} {LOCUST} --host https://127.0.0.1:8000",
 }
 
 
@@ -99,5 +99,6 @@ def test_a_message_comes_up(message):
         try:
             shell.expect(says, timeout=30)
         finally:
-            os.killpg(shell.pid, signal.SIGKILL)
-            shell.wait()
+            with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+                os.killpg(shell.pid, signal.SIGKILL)
+            shell.close(force=True)
