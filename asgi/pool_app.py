@@ -5,7 +5,7 @@ uvicorn pool_app:app
 
 import asyncio
 
-pool = asyncio.Semaphore(5)  # five connections, like those of a database driver
+pool = asyncio.Semaphore(5)  # like the five connections of a database driver
 
 
 async def app(scope, receive, send):
