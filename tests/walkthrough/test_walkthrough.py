@@ -33,21 +33,21 @@ class Difference(Exception):
 
 
 class Terminal:
-    """A bash in a terminal, as a reader has it."""
+    """A bash in a terminal, as a reader has it; all `others` are read, too, lest they fill."""
 
-    def __init__(self, folder, environment):
+    def __init__(self, folder, environment, others=()):
         bash = ["--norc", "--noprofile", "--noediting"]
         size = {"dimensions": (50, 200), "encoding": "utf-8", "echo": False}
         self.bash = pexpect.spawn("bash", bash, cwd=folder, env=environment, **size)
-        self.printed, self.last = "", ""
+        self.printed, self.last, self.others = "", "", others
         self.bash.sendline(f"PS1='{PROMPT}' PS2=")
         self.wait_for(self.is_idle)
 
-    def read(self):
+    def read(self, timeout=0.1):
         """Return all that was printed since the page last showed some of it."""
         with contextlib.suppress(pexpect.TIMEOUT):
             while True:
-                more = self.bash.read_nonblocking(100_000, timeout=0.1)
+                more = self.bash.read_nonblocking(100_000, timeout)
                 self.printed += more
                 self.last = (self.last + more)[-20:]
         return self.printed
@@ -77,6 +77,8 @@ class Terminal:
         """Return whether `condition()` comes true within so many `seconds`."""
         until = time.monotonic() + seconds
         while not (true := condition()) and time.monotonic() < until:
+            for other in self.others:
+                other.read(timeout=0)
             time.sleep(0.1)
         return true
 
@@ -177,7 +179,7 @@ def terminals(tmp_path):
     class Terminals(dict):
         def __missing__(self, name):
             place = folder / name if (folder / name).is_dir() else folder
-            self[name] = Terminal(place, env)
+            self[name] = Terminal(place, env, self.values())
             return self[name]
 
     terminals = Terminals()
