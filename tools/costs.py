@@ -1,123 +1,124 @@
-"""Measures what a waiting request costs, in memory and in processor time.
+"""Measures what one more request in progress costs, in memory and in processor time.
 
-python -m tools.costs      prints a table and draws docs/images/costs.svg, in five minutes
+python -m tools.costs      prints a table and draws docs/images/costs.svg, in 90 seconds
 
 It needs requirements-dev.txt.
 """
 
 import math
 import sys
+import time
+from importlib.metadata import version
+from typing import NamedTuple
 
 import matplotlib.pyplot as plt
-from tools.server import ROOT, allow_files, check_port, leaving_nothing, running, wait
+import psutil
 
-import compare  # before the standard library is used: it patches it
-from compare import Row
+from compare import CORES, Row, visiting
+from server import ROOT, URL, allow_files, leave_nothing, running
 
-USERS = 10, 100, 1000
-SECONDS = 5  # counted for each number of users
-ROWS = [
-    Row("wsgi", "gunicorn -w 4 slow_app:app", 4),
-    Row("wsgi", "gunicorn -w 4 --threads 10 slow_app:app", 40),
-    Row("wsgi", "gunicorn -w 4 --threads 400 slow_app:app", 1600),
-    Row("asgi", "gunicorn -w 4 -k asgi slow_app:app", math.inf),
-    Row("asgi", "gunicorn slow_app:app -w 4 -k uvicorn_worker.UvicornWorker", math.inf),
-    Row("asgi", "uvicorn slow_app:app", math.inf),
-]
-# One process for each waiting request: a thousand would ask too much.
-PROCESSES = {1: Row("wsgi", "gunicorn -w 1 slow_app:app", 1)}
-PROCESSES[100] = Row("wsgi", "gunicorn -w 100 slow_app:app", 100)
-COLUMNS = "{:>8}{:>9}{:>17}{:>12}{:>15}{:>13}"
-
-
-def family(server):
-    """Return the process `server` and all that it has started."""
-    return [server, *server.children(recursive=True)]
+USERS = 10, 1000
+SECONDS = 3  # counted for each number of users
+ROWS = {
+    "4 processes": Row("wsgi", "gunicorn -w 4 slow_app:app", 4),
+    "40 processes": Row("wsgi", "gunicorn -w 40 slow_app:app", 40),
+    "threads": Row("wsgi", "gunicorn -w 4 --threads 400 slow_app:app", 1600),
+    "greenlets": Row("wsgi", "gunicorn -k gevent slow_app:app", 1000),
+    "event loop": Row("asgi", "uvicorn slow_app:app", math.inf),
+}
+LINE = "{:>12}{:>10}{:>14}{:>14}{:>10}"
+HEAD = LINE.format("RPS", "CPU (ms)", "MB (10 users)", "MB (1,000)", "kB each")
+INK = "#123456"  # in the picture: dark on a light page, light on a dark one
+STYLE = "svg{color:#1f2328} @media (prefers-color-scheme:dark){svg{color:#f0f6fc}}"
 
 
-def memory(server):
-    """Return the bytes of memory that the server and its workers take together.
+class Cost(NamedTuple):
+    """What a number of users get from a server, and cost it."""
 
-    What processes share is divided among them (Linux: proportional set size), or is not
-    counted (macOS: unique set size).
-    """
-    infos = [process.memory_full_info() for process in family(server)]
-    return sum(getattr(info, "pss", info.uss) for info in infos)
+    rate: float  # requests per second
+    in_progress: int  # requests
+    processor: float  # seconds for each request
+    memory: float  # megabytes, of all processes together
 
 
-def processor(server):
-    """Return the seconds of processor time that the server and its workers have used."""
-    times = [process.cpu_times() for process in family(server)]
+def processor(family):
+    """Return the seconds of processor time that the processes have used."""
+    times = [process.cpu_times() for process in family]
     return sum(time.user + time.system for time in times)
 
 
+def memory(family):
+    """Return the megabytes of the processes: what several share is divided among them.
+
+    Linux calls that proportional set size. On macOS it is what they do not share.
+    """
+    infos = [process.memory_full_info() for process in family]
+    return sum(getattr(info, "pss", info.uss) for info in infos) / 1e6
+
+
 def cost(row, users):
-    """Return requests per second, processor seconds per request, bytes idle and loaded."""
-    with running(row.folder, row.command) as server:
-        wait(1, server)  # until every worker has booted
-        idle = memory(server)
-        with compare.visiting(users) as visits:
-            wait(row.warm_up(users), server)
-            visits.stats.reset_all()
-            used = processor(server)
-            wait(SECONDS, server)
-            used, number = processor(server) - used, visits.stats.total.num_requests
-            return number / SECONDS, used / number, idle, memory(server)
+    """Return the Cost of that many users; exit with a sentence if they are not served."""
+    with running(ROOT / row.folder, row.command) as server:
+        time.sleep(1.5)  # until every worker has started
+        with visiting(users, URL) as locust:
+            time.sleep(2.5)  # until everybody has a slot, or is in the queue
+            master = psutil.Process(server.process.pid)
+            family = [master, *master.children(recursive=True)]
+            locust.stats.reset_all()
+            used = processor(family)
+            time.sleep(SECONDS)
+            used, served = processor(family) - used, locust.stats.num_requests
+            errors = [error.error for error in locust.stats.errors.values()]
+            if errors or not served:
+                why = errors[0] if errors else "nobody got a response"
+                sys.exit(f"{users} users: {why}. Nothing was drawn.")
+            slots = min(users, row.slots)
+            return Cost(served / SECONDS, slots, used / served, memory(family))
 
 
-def show(row, users):
-    """Measure and print what so many `users` cost; return their requests per second."""
-    rate, used, idle, loaded = cost(row, users)
-    # The clock that counts processor time ticks every 10 ms, too coarsely for a few.
-    each = f"{1000 * used:.2f}" if rate * SECONDS >= 100 else "-"
-    many = (
-        USERS[-1] == users <= row.slots
-    )  # so that what the first one takes is lost in them
-    more = f"{(loaded - idle) / users / 1e3:.1f}" if many else "-"
-    memories = f"{idle / 1e6:.1f}", f"{loaded / 1e6:.1f}", more
-    print(COLUMNS.format(f"{users:,}", f"{rate:,.1f}", each, *memories), flush=True)
-    return rate
+def show(costs, few, many):
+    """Print the costs of a row, and what one more request takes if `few` become `many`."""
+    ticks = many.rate * SECONDS > 200  # or too few of them, because one is 10 ms
+    each = f"{1000 * many.processor:.2f}" if ticks else "-"
+    more = many.in_progress - few.in_progress
+    kilobytes = f"{1000 * (many.memory - few.memory) / more:,.1f}" if more else "-"
+    megabytes = [f"{cost.memory:.1f}" for cost in costs]
+    print(LINE.format(f"{many.rate:,.1f}", each, *megabytes, kilobytes), flush=True)
 
 
-def draw(rates, target):
-    """Draw requests per second over users, from {row: a rate for each of USERS}."""
-    plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "", "font.size": 11})
-    figure, plot = plt.subplots(figsize=(9.5, 4.4))
-    labels = {}  # lines that end in the same place share one
-    for (row, ys), mark in zip(rates.items(), "os^Dv*", strict=True):
-        (line,) = plot.plot(USERS, ys, f"{mark}-", alpha=0.7)
-        points = sorted({*USERS, min(row.slots, USERS[-1])})
-        ceilings = [row.ceiling(users) for users in points]
-        plot.plot(points, ceilings, "--", color=line.get_color(), linewidth=1)
-        labels.setdefault(row.ceiling(USERS[-1]), []).append(row.command)
-    for height, commands in labels.items():
-        place = {"xytext": (10, 0), "textcoords": "offset points", "fontsize": 9}
-        plot.annotate("\n".join(commands), (USERS[-1], height), va="center", **place)
-    plot.set(xscale="log", yscale="log", xlabel="users", ylabel="requests per second")
-    plot.set(xticks=USERS, xticklabels=USERS, yticks=[1, 10, 100, 1000], ylim=(1, 3000))
-    plot.set_yticklabels([1, 10, 100, 1000])
+def draw(lines, path):
+    """Draw memory over requests in progress, from {name: two Costs}."""
+    colors = "text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"
+    plt.rcParams.update(dict.fromkeys(colors, INK) | {"font.size": 12})
+    plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": ""})
+    figure, plot = plt.subplots(figsize=(4, 3.4))
+    for name, (few, many) in lines.items():
+        end = many.in_progress, many.memory
+        plot.plot((few.in_progress, end[0]), (few.memory, end[1]), "o-")
+        plot.annotate(name, end, xytext=(8, -4), textcoords="offset points")
+    plot.set(xlabel="requests in progress", ylabel="MB", xlim=0, ylim=0)
     plot.spines[["top", "right"]].set_visible(False)
-    plot.set_title("measured (marks) and predicted (dashed)", fontsize=11)
-    figure.tight_layout()
-    figure.savefig(target, metadata={"Date": None})
+    figure.savefig(path, metadata={"Date": None}, transparent=True, bbox_inches="tight")
+    svg = path.read_text().replace(INK, "currentColor")
+    path.write_text(svg.replace("<defs>", f"<style>{STYLE}</style><defs>", 1))
 
 
 def main():
     """Print the table and draw the picture; exit with a sentence if that cannot be."""
-    with leaving_nothing():
-        check_port(seconds=1.2)
-        allow_files(USERS[-1])
-        print(f"{compare.CORES} cores; {compare.versions()}\n")
-        names = ("Users", "RPS", "Processor (ms)", "Idle (MB)", "Waiting (MB)", "One (kB)")
-        print(COLUMNS.format(*names))
-        rates = {}
-        for row in ROWS:
-            print(row, flush=True)
-            rates[row] = [show(row, users) for users in USERS]
-        for users, row in PROCESSES.items():
-            print(row, flush=True)
-            show(row, users)
-        draw(rates, ROOT / "docs" / "images" / "costs.svg")
+    leave_nothing()
+    allow_files(USERS[-1] + 200)
+    packages = [f"{name} {version(name)}" for name in ("gunicorn", "uvicorn", "locust")]
+    print(f"{CORES} cores;\nPython {sys.version.split()[0]}, {', '.join(packages)}\n")
+    print(HEAD)
+    costs = {}
+    for name, row in ROWS.items():
+        print(row, flush=True)
+        few, many = costs[name] = [cost(row, users) for users in USERS]
+        if "processes" in name:  # their memory is taken before anybody asks
+            few = costs["4 processes"][-1]
+        show(costs[name], few, many)
+    processes = [costs.pop("4 processes")[-1], costs.pop("40 processes")[-1]]
+    draw({"processes": processes} | costs, ROOT / "docs" / "images" / "costs.svg")
 
 
 if __name__ == "__main__":
