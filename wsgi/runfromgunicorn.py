@@ -3,6 +3,8 @@
 python runfromgunicorn.py
 """
 
+import pdb
+import sys
 import traceback
 from pathlib import Path
 
@@ -10,6 +12,8 @@ from gunicorn.app.base import Application
 from gunicorn.util import import_app, make_fail_app
 
 HERE = Path(__file__).resolve().parent
+# At a breakpoint pdb would take Ctrl-C for itself; this one leaves it to the server.
+sys.breakpointhook = lambda: pdb.Pdb(nosigint=True).set_trace(sys._getframe(1))
 
 
 class FromPython(Application):  # gunicorn's own way, see gunicorn.org/custom/
@@ -25,7 +29,7 @@ class FromPython(Application):  # gunicorn's own way, see gunicorn.org/custom/
     def load(self):  # runs in the worker, so a new worker imports the edited file
         try:
             return import_app("app:app")
-        except (Exception, SystemExit):  # a typo: say so, and wait until it is mended
+        except (Exception, SystemExit):  # a typo: say so, and wait for the next edit
             traceback.print_exc()
             return make_fail_app(traceback.format_exc())
 
