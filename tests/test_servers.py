@@ -9,7 +9,9 @@ import subprocess
 import sys
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
+import pexpect
 import psutil
 import pytest
 from pages import PAGES, inline, steps
@@ -92,8 +94,27 @@ def test_launcher(tmp_path, launcher):
         wait_until(lambda: not any(map(psutil.pid_exists, members)))
 
 
-def test_launchers_leave_a_breakpoint_alone():
-    """gunicorn's default timeout would end a worker that stands at one for 30 s."""
+def test_a_launcher_ends_by_ctrl_c_after_a_breakpoint(tmp_path):
+    """uvicorn's; gunicorn's is typed on a page."""
+    shutil.copytree(ROOT / "asgi", tmp_path / "asgi")
+    app = tmp_path / "asgi" / "app.py"
+    app.write_text(app.read_text().replace("    body =", "    breakpoint()\n    body ="))
+    with pexpect.spawn(
+        sys.executable, ["asgi/runfromuvicorn.py"], cwd=tmp_path
+    ) as launcher:
+        launcher.expect_exact("Application startup complete")
+        with ThreadPoolExecutor(1) as client:
+            response = client.submit(urllib.request.urlopen, "http://127.0.0.1:8000/")
+            launcher.expect_exact("(Pdb) ")
+            launcher.sendline("c")
+            assert response.result(timeout=20).read() == HELLO
+        launcher.sendintr()
+        launcher.expect_exact("Stopping reloader process")
+        launcher.expect(pexpect.EOF)
+
+
+def test_a_worker_may_stand_at_a_breakpoint():
+    """gunicorn's default timeout would end it after 30 seconds."""
     code = "from runfromgunicorn import FromPython; print(FromPython().cfg.timeout)"
     command = [sys.executable, "-c", code]
     run = subprocess.run(command, cwd=ROOT / "wsgi", check=True, capture_output=True)
