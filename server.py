@@ -86,6 +86,8 @@ def running(folder, command, url=URL):
     `url` within 20 seconds, or responds with status 400 or more; if it ends by itself.
     """
     host, port = urlsplit(url).hostname, urlsplit(url).port or 80
+    if host not in ("127.0.0.1", "localhost"):
+        sys.exit(f"Nothing was started: {url} is not on this machine. {URL} is.")
     with tempfile.TemporaryFile("w+", errors="replace") as log:
         how = {"cwd": folder, "timeout": 20, "stdout": log, "stderr": log}
         server = TCPExecutor(shlex.split(command), host, port, **how)

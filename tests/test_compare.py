@@ -223,6 +223,7 @@ def test_failed_requests_are_marked(copy):
         (["nosuch"], "    wsgi$ gunicorn -k gevent slow_app:app\n"),
         (["nosuch$ uvicorn app:app"], "No such file or directory: nosuch"),
         (["wsgi$ nosuch app:app"], "No such file or directory: nosuch"),
+        (["wsgi", "--path", "http://192.0.2.1/"], "is not on this machine"),
     ],
 )
 def test_what_cannot_be_measured(arguments, message, monkeypatch, capsys):
