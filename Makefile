@@ -1,10 +1,10 @@
 # The README's commands. Each makes the virtual environment .venv first, if there is none, or
 # if the requirements are newer. With another Python: rm -r .venv, then
-# make compare PYTHON=python3.13
+# make compare PYTHON=python3.13. A single row: make compare ROWS=threads
 PYTHON = python3
 
 compare: .venv/for-compare
-	@.venv/bin/python compare.py
+	@.venv/bin/python compare.py $(ROWS)
 
 test: .venv/for-test
 	.venv/bin/ruff check
