@@ -2,6 +2,7 @@
 
 python silent_clients.py 4              four of them, to port 8000
 python silent_clients.py 200 --port 8080
+python silent_clients.py 4 --say G      each sends the first letter of a request
 """
 
 import argparse
@@ -14,6 +15,7 @@ import time
 parser = argparse.ArgumentParser(description="Connect and say nothing, for a minute.")
 parser.add_argument("how_many", type=int, help="1 to 10000")
 parser.add_argument("--port", type=int, default=8000, help="default: 8000")
+parser.add_argument("--say", default="", help="what each of them sends, once")
 
 
 def main():
@@ -27,6 +29,8 @@ def main():
     address = "127.0.0.1", options.port
     try:
         clients = [socket.create_connection(address) for _ in range(options.how_many)]
+        for client in clients:
+            client.sendall(options.say.encode())
         print(f"{len(clients)} connections to port {options.port} are open and silent,",
               "for a minute.", flush=True)  # fmt: skip
         time.sleep(60)
