@@ -28,9 +28,9 @@ def named_commands():
     """Return the server commands that a page's sentences name; its blocks are typed anyway."""
     named = {code.content for page in PAGES for code in inline(page, "code_inline")}
     named -= {step.typed for page in PAGES for step in steps(page)}
-    return sorted(
-        c for c in named if re.match(r"g?unicorn .*\bapp:app|uvicorn .*\bapp:app", c)
-    )
+    elsewhere = r"unix:|--uds|--lifespan|\$"  # not at port 8000, or meant to fail
+    named = {c for c in named if not re.search(elsewhere, c)}
+    return sorted(c for c in named if re.match(r"(gunicorn|uvicorn) .*\bapp:app", c))
 
 
 @pytest.mark.parametrize("command", named_commands())
@@ -47,7 +47,7 @@ def test_a_command_that_a_page_names_starts_and_serves(command):
         ("wsgi", "gunicorn --threads 12 slow_app:app", [1] * 12),
         ("wsgi", "gunicorn -k gevent slow_app:app", [1] * 12),
         ("wsgi", "gunicorn --threads 12 pool_app:app", [1] * 5 + [2] * 2),
-        ("asgi", "uvicorn pool_app:app", [1] * 5 + [2] * 5 + [3] * 2),
+        ("asgi", "uvicorn pool_app:app", [1] * 5 + [2] * 2),
         ("asgi", "uvicorn slow_app:app", [1] * 12),
         ("asgi", "gunicorn slow_app:app -w 4 -k uvicorn_worker.UvicornWorker", [1] * 12),
         ("asgi", "uvicorn blocking_app:app", [1, 2]),
