@@ -25,12 +25,12 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import gevent
 
 from locustfile import Visitor
-from server import ROOT, URL, allow_files, leave_nothing, running
+from server import ROOT, address, allow_files, leave_nothing, running
 
 CORES = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
 LONGEST_FILL = 12.5  # seconds; no queue is given more, and .5 is between two waves
@@ -148,8 +148,8 @@ def remarks(result, ceiling, seconds):
         yield f"Held up for {result.late:.0f} s while this was counted. Measure it again."
     if result.busy > 0.9:
         yield "Locust used up a core: its limit, not the server's. Take fewer users."
-    elif ceiling and not result.errors and result.rate < 0.95 * ceiling - 1 / seconds:
-        yield "Below its ceiling: this machine is busy, or somebody else uses this server."
+    elif ceiling and not result.errors and 0 < result.rate < 0.95 * ceiling - 1 / seconds:
+        yield "Below its ceiling: a busy machine, another load here, or fewer slots."
     elif ceiling and result.rate > 1.05 * ceiling + 1 / seconds:
         yield "Above its ceiling: this application has more slots, or takes less time."
     for error in result.errors:
@@ -158,19 +158,21 @@ def remarks(result, ceiling, seconds):
 
 @contextlib.contextmanager
 def progress(name, seconds):
-    """Show on a terminal, while the block lasts, that it takes `seconds` at most."""
+    """Show on a terminal, while the block lasts, that it takes about that many `seconds`."""
 
     def draw():
         for left in range(seconds, -1, -1):
             bar = "#" * (20 - 20 * left // seconds)
-            print(f"\r{bar:.<20} {name}, at most {left} s ", end="", flush=True)
+            print(f"\r{bar:.<20} {name}, about {left} s ", end="", flush=True)
             time.sleep(1)
 
     drawing = gevent.spawn(draw) if sys.stdout.isatty() else None
-    yield
-    if drawing:
-        drawing.kill()
-        print("\r\033[K", end="")
+    try:
+        yield
+    finally:
+        if drawing:
+            drawing.kill()
+            print("\r\033[K", end="", flush=True)
 
 
 def table(rows, users, seconds, url):
@@ -212,8 +214,10 @@ def main():
     ask("--takes", type=float, default=1, help="seconds of a request; default: 1")
     options = parser.parse_args()
     users, seconds, takes = options.users, options.seconds, options.takes
-    if not (1 <= users <= 1500 and 1 <= seconds <= 600 and takes > 0):
+    if not (1 <= users <= 1500 and 1 <= seconds <= 600):
         parser.error("1 to 1500 users (one Locust cannot be more), 1 to 600 seconds")
+    if takes <= 0 or options.slots is not None and options.slots < 1:
+        parser.error("--slots and --takes must be greater than 0")
     rows = []
     for name in options.rows:
         if name.isdecimal():
@@ -228,8 +232,7 @@ def main():
     packages = [f"{name} {version(name)}" for name in ("gunicorn", "uvicorn", "locust")]
     print(f"{users} users, {seconds} s counted per row; {CORES} cores;")
     print(f"Python {sys.version.split()[0]}, {', '.join(packages)}\n\n{HEAD}")
-    url = urljoin(URL, quote(options.path, safe="/%?=&+,;:@~"))
-    return int(table(rows, users, seconds, url))
+    return int(table(rows, users, seconds, address(options.path)))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ class Visitor(FastHttpUser):
 
     @task
     def hello(self):
-        path = getattr(self.environment.parsed_options, "path", "/")
+        path = "/" + getattr(self.environment.parsed_options, "path", "").lstrip("/")
         how = {"catch_response": True, "allow_redirects": False}
         with self.client.get(path, **how) as response:
             who = response.headers.get("server", "unnamed") if response.headers else ""

@@ -11,18 +11,17 @@ import tempfile
 import time
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import psutil
 from mirakuru import AlreadyRunning, ExecutorError, TCPExecutor
 
 ROOT = Path(__file__).resolve().parent
 URL = "http://127.0.0.1:8000/"
-OBEYED = "GUNICORN_", "UVICORN_", "PORT", "WEB_CONCURRENCY"  # besides the command
+OBEYED = r"GUNICORN_.*|UVICORN_.*|PORT|WEB_CONCURRENCY"  # by servers, besides the command
 
-for name in [name for name in os.environ if name.startswith(OBEYED)]:
+for name in [name for name in os.environ if re.fullmatch(OBEYED, name)]:
     del os.environ[name]
-os.environ["GUNICORN_CMD_ARGS"] = "--no-control-socket"  # it would be in the home folder
 os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
 
 
@@ -59,6 +58,11 @@ def whose(port):
     return "a process of another user, or by one that has just ended."
 
 
+def address(path):
+    """Return the address of a `path` at port 8000, or of what is a whole address already."""
+    return urljoin(URL, quote(path, safe="/%?=&+,;:@~"))
+
+
 def status_at(url):
     """Return the status of a response, or 0 if there is none within 20 seconds."""
     place = urlsplit(url)
@@ -90,10 +94,14 @@ def running(folder, command, url=URL):
         sys.exit(f"Nothing was started: {url} is not on this machine. {URL} is.")
     with tempfile.TemporaryFile("w+", errors="replace") as log:
         how = {"cwd": folder, "timeout": 20, "stdout": log, "stderr": log}
-        server = TCPExecutor(shlex.split(command), host, port, **how)
 
         def fail(what):
             sys.exit(f"{command}\n{what} {said(log)}")
+
+        try:
+            server = TCPExecutor(shlex.split(command), host, port, **how)
+        except ValueError as error:  # No closing quotation
+            sys.exit(f"Nothing was started: {command}: {error}")
 
         try:
             try:
@@ -106,7 +114,7 @@ def running(folder, command, url=URL):
                 fail(f"Nothing listens at port {port}.")
             status = status_at(url)
             if not status:
-                fail(f"{url} gives no response.")
+                fail(f"{url} gives no response within 20 seconds.")
             if status >= 400:
                 fail(f"{url} responds with status {status}.")
             yield server

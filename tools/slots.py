@@ -12,10 +12,10 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from burst import ask
-from server import ROOT, URL, allow_files, leave_nothing, running
+from server import ROOT, address, allow_files, leave_nothing, running
 
 VIEWS = [
     ("wsgi$ gunicorn flask_app:app", "/"),
@@ -45,7 +45,7 @@ def slots(times, single):
 
 def count(folder, command, path):
     """Return the slots of the view at `path`; exit with a sentence if it has none to see."""
-    url, times = urlsplit(urljoin(URL, path)), []
+    url, times = urlsplit(address(path)), []
     with ThreadPoolExecutor(REQUESTS) as clients, running(folder, command, url.geturl()):
         start = time.monotonic()
         ask(url, {}, timeout=20)
@@ -56,8 +56,9 @@ def count(folder, command, path):
         requests = [clients.submit(ask, url, {}, timeout=60) for _ in range(REQUESTS)]
         for request in as_completed(requests):
             times.append(time.monotonic() - start)
-            if request.result() != 200:
-                sys.exit(f"{path}: of {REQUESTS} at once one failed: {request.result()}")
+            status = request.result()
+            if isinstance(status, str) or status >= 400:
+                sys.exit(f"{path}: of {REQUESTS} at once one failed: {status}")
             if times[-1] - times[0] > 0.8 * single:  # the next wave
                 break
     found = slots(times, single)
