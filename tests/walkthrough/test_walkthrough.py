@@ -78,7 +78,8 @@ class Terminal:
         until = time.monotonic() + seconds
         while not (true := condition()) and time.monotonic() < until:
             for other in self.others:
-                other.read(timeout=0)
+                if not other.bash.closed:
+                    other.read(timeout=0)
             time.sleep(0.1)
         return true
 
