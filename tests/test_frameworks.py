@@ -7,14 +7,13 @@ from support import ROOT, burst, serve
 @pytest.mark.parametrize(
     "folder, command, paths",
     [
-        ("wsgi", "gunicorn --threads 2 flask_app:app", {"/": 2, "/async": 2}),
-        ("wsgi", "gunicorn --threads 2 django_app:app", {"/": 2, "/async": 2}),
-        ("asgi", "uvicorn django_app:app", {"/": 60, "/async": 60}),
+        ("wsgi", "gunicorn --threads 2 flask_app:app", {"/async": 2}),
+        ("asgi", "uvicorn django_app:app", {"/": 60}),
         ("asgi", "uvicorn fastapi_app:app", {"/": 60, "/def": 40}),
     ],
 )
 def test_slots(folder, command, paths):
-    """Half as many requests again as there are slots: two waves, in whole seconds."""
+    """More requests than slots: two waves, in whole seconds. tools.slots counts them all."""
     with serve(folder, command):
         for path, slots in paths.items():
             more = 1 if slots == 2 else 60 - slots

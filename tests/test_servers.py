@@ -83,11 +83,10 @@ def test_launcher(tmp_path, launcher):
         assert said in server.log.read_text()
         edit(source.replace("Hello", "Howdy"))
         wait_until(lambda: responds(b"Howdy, World!\n"))
-        for broken in ("", "raise SystemExit(3)\n"):  # "": an empty file, without an app
-            edit(broken and broken + source)
-            wait_until(lambda: responds(None))
-            edit(source)
-            wait_until(lambda: responds(HELLO))
+        edit("raise SystemExit(3)\n" + source)
+        wait_until(lambda: responds(None))
+        edit(source)
+        wait_until(lambda: responds(HELLO))
         members = family(server)
         os.killpg(server.process.pid, signal.SIGINT)  # as a terminal does
         assert server.process.wait(timeout=20) == 0
