@@ -18,6 +18,7 @@ import psutil
 import pytest
 from support import ROOT, URL, serve, wait_until
 
+import server
 from burst import ask
 
 with mock.patch.dict(os.environ, LOCUST_SKIP_MONKEY_PATCH="1"):
@@ -25,7 +26,6 @@ with mock.patch.dict(os.environ, LOCUST_SKIP_MONKEY_PATCH="1"):
 
 HOSTILE = {
     "PORT": "9",
-    "PORTAL": "left alone",
     "WEB_CONCURRENCY": "nonsense",
     "GUNICORN_CMD_ARGS": "--bind nonsense --nonsense",
     "UVICORN_PORT": "nonsense",
@@ -88,6 +88,12 @@ def test_a_short_run_in_a_hostile_environment(copy):
         assert float(predicted) == ceiling and round(float(rate)) == ceiling
         assert round(int(middle) / 1000) == round(int(tail) / 1000) == median
         assert len(bar) == 20 * ceiling / 8 and failed == "0"
+
+
+def test_variables_of_the_readers_own_are_left_alone():
+    obeyed = ["PORT", "WEB_CONCURRENCY", "GUNICORN_CMD_ARGS", "UVICORN_PORT"]
+    assert all(re.fullmatch(server.OBEYED, name) for name in obeyed)
+    assert not re.fullmatch(server.OBEYED, "PORTAL_KEY")
 
 
 @pytest.mark.parametrize("soft, wanted, allowed", [(100, 150, 150), (100, 50, 100)])
