@@ -20,7 +20,6 @@ import contextlib
 import logging
 import math
 import os
-import re
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -30,7 +29,7 @@ from urllib.parse import urlsplit
 import gevent
 
 from locustfile import Visitor
-from server import ROOT, address, allow_files, leave_nothing, running
+from server import ROOT, ROW, address, allow_files, leave_nothing, running
 
 CORES = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
 LONGEST_FILL = 12.5  # seconds; no queue is given more, and .5 is between two waves
@@ -78,6 +77,12 @@ COMPUTING_ROWS = [  # every core serves one request at a time, for a tenth of a 
     Row("asgi", f"gunicorn -w {CORES} -k asgi cpu_app:app", CORES, 0.1),
     Row("wsgi", f"gunicorn -w {4 * CORES} cpu_app:app", CORES, 0.1),
 ]
+
+
+def versions():
+    """Return in two lines what is measured: the cores, and the versions of the programs."""
+    packages = [f"{name} {version(name)}" for name in ("gunicorn", "uvicorn", "locust")]
+    return f"{CORES} cores;\nPython {sys.version.split()[0]}, {', '.join(packages)}"
 
 
 class Result(NamedTuple):
@@ -195,7 +200,7 @@ def table(rows, users, seconds, url):
 
 def named_rows(name, users, slots, takes):
     """Return the Rows with the word `name` in them, or the one that it is."""
-    own = re.fullmatch(r"(.*?)\$ *(.+)", name)
+    own = ROW.fullmatch(name)
     if own:
         return [Row(own[1], own[2], slots, takes, Path())]
     found = [row for row in waiting_rows(users) if name in str(row)]
@@ -229,9 +234,7 @@ def main():
         rows += found
     leave_nothing()
     allow_files(users + 200)
-    packages = [f"{name} {version(name)}" for name in ("gunicorn", "uvicorn", "locust")]
-    print(f"{users} users, {seconds} s counted per row; {CORES} cores;")
-    print(f"Python {sys.version.split()[0]}, {', '.join(packages)}\n\n{HEAD}")
+    print(f"{users} users, {seconds} s counted per row; {versions()}\n\n{HEAD}")
     return int(table(rows, users, seconds, address(options.path)))
 
 

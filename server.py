@@ -18,6 +18,7 @@ from mirakuru import AlreadyRunning, ExecutorError, TCPExecutor
 
 ROOT = Path(__file__).resolve().parent
 URL = "http://127.0.0.1:8000/"
+ROW = re.compile(r"(.*?)\$ *(.+)")  # folder$ command, as the pages print it
 OBEYED = r"GUNICORN_.*|UVICORN_.*|PORT|WEB_CONCURRENCY"  # by servers, besides the command
 
 for name in [name for name in os.environ if re.fullmatch(OBEYED, name)]:

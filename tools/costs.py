@@ -8,13 +8,12 @@ It needs requirements-dev.txt.
 import math
 import sys
 import time
-from importlib.metadata import version
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import psutil
 
-from compare import CORES, Row, visiting
+from compare import Row, versions, visiting
 from server import ROOT, URL, allow_files, leave_nothing, running
 
 USERS = 10, 1000
@@ -107,9 +106,7 @@ def main():
     """Print the table and draw the picture; exit with a sentence if that cannot be."""
     leave_nothing()
     allow_files(USERS[-1] + 200)
-    packages = [f"{name} {version(name)}" for name in ("gunicorn", "uvicorn", "locust")]
-    print(f"{CORES} cores;\nPython {sys.version.split()[0]}, {', '.join(packages)}\n")
-    print(HEAD)
+    print(f"{versions()}\n\n{HEAD}")
     costs = {}
     for name, row in ROWS.items():
         print(row, flush=True)

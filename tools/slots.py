@@ -7,7 +7,6 @@ The table needs requirements-frameworks.txt and takes a minute.
 """
 
 import argparse
-import re
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -15,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from burst import ask
-from server import ROOT, address, allow_files, leave_nothing, running
+from server import ROOT, ROW, address, allow_files, leave_nothing, running
 
 VIEWS = [
     ("wsgi$ gunicorn flask_app:app", "/"),
@@ -78,7 +77,7 @@ def main():
     allow_files(REQUESTS + 100)
     print(f"{'view':8} {'of 100 at once':>15}  server")
     for server, path in views:
-        found = re.fullmatch(r"(.*?)\$ *(.+)", server)
+        found = ROW.fullmatch(server)
         if not found:
             parser.error("name a folder and a command: 'asgi$ uvicorn slow_app:app'")
         base = Path() if options.server else ROOT
