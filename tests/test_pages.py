@@ -93,7 +93,14 @@ ORDER += [
     "containers",
     "sizing",
 ]
-BESIDES = ["questions", "troubleshooting", "class", "worksheet", "exercises", "servers"]
+BESIDES = [
+    "questions",
+    "troubleshooting",
+    "class",
+    "worksheet",
+    "exercises",
+    "write-a-server",
+]
 
 
 def test_chapters_lead_from_one_to_the_next():
