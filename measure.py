@@ -186,6 +186,23 @@ def serving(row, url, headers):
     yield first, lambda: {c for p in found for c in (p, *p.children(recursive=True))}
 
 
+def whole_rounds(load, takes, seconds, processes):
+    """Return the Result of `seconds` or a little longer: of whole rounds of requests that
+    take `takes` seconds alone, counted from between two waves to between two waves.
+    """
+    unserved = load.wait_until_served(60, patience=3 + 3 * takes)
+    time.sleep(takes / 2)
+    begin = time.time()
+    result = load.count(math.ceil(seconds / takes) * takes, processes, unserved)
+    if not unserved and result.mean > 1.2 * takes and load.in_step(begin):
+        begin, rounds = time.time(), math.ceil(seconds / result.mean) * result.mean
+        result = load.count(rounds, processes)
+    end = time.time()
+    if unserved or not result.rate:
+        return result
+    return result._replace(unfinished=load.finish(), inside=load.inside(begin, end))
+
+
 def measure(row, users, seconds, url, headers=()):
     """Return the Result of `users` who ask the row's server for `url`.
 
@@ -194,31 +211,18 @@ def measure(row, users, seconds, url, headers=()):
     with serving(row, url, headers) as (takes, processes):
         if not row.is_as_expected(takes):  # or it is, and its first request had to wait
             takes = statistics.median_low(alone(url, headers))
-        known = row.is_as_expected(takes)
         if users > PER_LOCUST * max(1, takes):
-            sys.exit(f"{users} users would ask {users / takes:.0f} times per second; one "                     f"Locust asks {PER_LOCUST} times. Take fewer users.")  # fmt: skip
+            asked = f"{users} users would ask {users / takes:.0f} times per second"
+            sys.exit(f"{asked}, and one Locust can ask some {PER_LOCUST} times.")
         others = strangers(url.port or 80)
         with Load(users, url, headers) as load:
-            if known:
+            if row.is_as_expected(takes):
                 unserved = load.wait_until_served(LONGEST_FILL)
                 return load.count(seconds, processes, unserved)
-            unserved = load.wait_until_served(60, patience=3 + 3 * takes)
-            time.sleep(takes / 2)  # from between two waves on, whole rounds are counted
-            begin, rounds = time.time(), math.ceil(seconds / takes) * takes
-            result = load.count(rounds, processes, unserved)
-            if not unserved and result.mean > 1.2 * takes and load.in_step(begin):
-                rounds = math.ceil(seconds / result.mean) * result.mean
-                begin, result = time.time(), load.count(rounds, processes)
-            end = time.time()
-            result = result._replace(alone=[takes], strangers=others)
-            if unserved or not result.rate:
-                return result
-            result = result._replace(
-                unfinished=load.finish(), inside=load.inside(begin, end)
-            )
-        if result.unfinished or result.errors:
-            return result
-        return result._replace(alone=alone(url, headers, fewest=2))
+            result = whole_rounds(load, takes, seconds, processes)
+        troubled = result.unserved or result.unfinished or result.errors or not result.rate
+        times = [takes] if troubled else alone(url, headers, fewest=2)
+        return result._replace(alone=times, strangers=others)
 
 
 def slots(result, users):
