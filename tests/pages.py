@@ -9,6 +9,14 @@ from support import ROOT
 
 PAGES = ["README.md", *sorted(f"docs/{page.name}" for page in ROOT.glob("docs/*.md"))]
 SAVED = re.compile(r"Save this as `([\w./-]+)`")
+SERVER = re.compile(  # the last command of a line, if it runs until somebody stops it
+    r"(?:^|[;&|(]|\bexec) *(?:\w+=\S+ +)*(?:python -m )?"
+    r"(?:gunicorn|uvicorn|nginx|locust|http\.server|python (?:run\w+|\w+_server)\.py)"
+    r"(?=[ )'\"]|$)(?!.* --?(?:check-config|headless|limit-max-requests|version|help|[tsvVh]) )"
+    r"(?:[^;&|]|>&)*$"
+)
+QUOTED = re.compile(r"""(?<!-c )('[^']*'|"[^"]*")""")  # no command, unless `sh -c` runs it
+STOPPED = re.compile("error|exiting|failed to|shutting down|terminating|finished server")
 
 
 class Step(NamedTuple):
@@ -20,6 +28,14 @@ class Step(NamedTuple):
     printed: str = ""
     edits: str = ""  # "diff" for changes to a file, "file" for a whole one
     cores: bool = False  # whether what is printed depends on how many cores there are
+    follows: str | None = None  # what is typed next in the same terminal, if anything
+
+    @property
+    def goes_on(self):
+        """Return whether this still runs when the page goes on: a look, ^C or input follows."""
+        inputs = ("^", ">", "(Pdb)")
+        follows = self.follows
+        return follows == "" or (follows is not None and follows.startswith(inputs))
 
 
 def tokens(page):
@@ -78,4 +94,24 @@ def steps(page):
             found.append(Step(line, file, token.content, edits="diff"))
         elif token.info == "python" and saved:
             found.append(Step(line, saved[1], token.content, edits="file"))
+    follows = {}
+    for number, step in reversed([*enumerate(found)]):
+        if not step.edits:
+            found[number] = step._replace(follows=follows.get(step.terminal))
+            follows[step.terminal] = step.typed
     return found
+
+
+def endless(steps):
+    """Return a sentence for each server that nothing ends: nobody could type what follows.
+
+    In its own terminal `^C` must follow, or a look, or what is typed into it. A server that
+    says on the page that it has stopped, for example with an error, needs none of them.
+    """
+    return [
+        f"line {step.line}: {step.terminal}$ {step.typed}\n  runs until somebody stops it: "
+        f"let `^C`, or a look (`{step.terminal}$` alone), be next in this terminal"
+        for step in steps
+        if not (step.edits or step.goes_on or STOPPED.search(step.printed.lower()))
+        and SERVER.search(QUOTED.sub("''", step.typed) + " ")
+    ]

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from pages import PAGES, inline, steps, titles, tokens
+from pages import PAGES, Step, endless, inline, steps, titles, tokens
 from support import ROOT
 
 PINNED = dict(
@@ -80,8 +80,42 @@ def test_the_notation(page):
             assert step.terminal in ("", "wsgi", "asgi", "nginx", "load", "more", "shop"), (
                 step
             )
+    if found := endless(steps(page)):
+        pytest.fail("\n".join([page, *found]), pytrace=False)
     typed = [step.typed for step in steps(page)]
     assert not typed or any("activate" in line for line in typed)
+
+
+@pytest.mark.parametrize(
+    "typed, is_endless",
+    [
+        ("gunicorn -w 4 app:app", True),
+        ("PORT=9000 gunicorn app:app", True),
+        ("python runfromuvicorn.py", True),
+        ("python tiny_server.py slow_app", True),
+        ("(ulimit -n 50; exec uvicorn slow_app:app)", True),
+        ("sh -c 'echo $$ > server.pid; exec uvicorn app:app'", True),
+        ("nginx -p . -c nginx.conf -e stderr", True),
+        ("locust", True),
+        ("uvicorn app:app 2>&1", True),
+        ("uvicorn broken:app; echo exit code $?", False),
+        ("uvicorn app:app & sleep 1; kill $!", False),
+        ("timeout 5 gunicorn app:app", False),
+        ("gunicorn --check-config app:app", False),
+        ("gunicorn --version", False),
+        ("nginx -t -p . -c nginx.conf", False),
+        ("locust --headless --users 10 --run-time 9s", False),
+        ("python compare.py 'wsgi$ gunicorn -w 3 slow_app:app' --users 12", False),
+        ("python -c 'import gunicorn'", False),
+        ("echo 'echo $$; exec uvicorn app:app' > start.sh", False),
+        ("grep -c gunicorn log", False),
+    ],
+)
+def test_a_server_that_nothing_ends_is_found(typed, is_endless):
+    """A server where the page goes on: the walkthrough would wait ten minutes for it."""
+    assert bool(endless([Step(1, "wsgi", typed, follows="curl")])) == is_endless
+    assert not endless([Step(1, "wsgi", typed, follows="^C")])
+    assert not endless([Step(1, "wsgi", typed, "ERROR: no\n", follows="curl")])
 
 
 ORDER = ["waiting-and-computing", "bottlenecks", "conversations", "frameworks"]

@@ -18,7 +18,7 @@ import time
 import pexpect
 import psutil
 import pytest
-from pages import PAGES, steps
+from pages import PAGES, endless, steps
 from support import ROOT
 
 PROMPT = "<ready>"
@@ -83,10 +83,10 @@ class Terminal:
             time.sleep(0.1)
         return true
 
-    def do(self, step, goes_on):
+    def do(self, step):
         """Type what a Step has typed; return when it has printed what the page shows.
 
-        If it `goes_on` then, like a server, it must also have come to rest.
+        If it goes on then, like a server, it must also have come to rest.
         """
         inside = re.match(r"(>>>|>|\(Pdb\)) (.*)", step.typed)
         if step.typed in ("^C", "^D"):
@@ -99,7 +99,7 @@ class Terminal:
             if not self.wait_for(self.is_idle):
                 raise Difference(f"{self.printed}... and something still runs here")
             self.send(step.typed)
-        if goes_on or inside:
+        if step.typed == "" or step.goes_on or inside:
             if not self.wait_for(lambda: agrees(step, self.read(), whole=False)):
                 raise Difference(self.printed)
             if not inside:
@@ -218,7 +218,9 @@ def test_page(terminals, page):
     for program in programs & {"nginx", "wrk"}:
         if not shutil.which(program, path=terminals.path):
             pytest.skip(f"{program} is not installed")
-    for number, step in enumerate(todo):
+    if found := endless(todo):
+        pytest.fail("\n".join([page, *found]), pytrace=False)
+    for step in todo:
         where = f"{page}, line {step.line}: {step.terminal}$ {step.typed}"
         print(where, flush=True)
         if step.edits == "file":
@@ -227,10 +229,8 @@ def test_page(terminals, page):
             edit(terminals.folder / step.terminal, step.typed)
         if step.edits:
             continue
-        later = [s.typed for s in todo[number + 1 :] if s.terminal == step.terminal]
-        goes_on = step.typed == "" or bool(re.match(r"\^|>|\(Pdb|$", [*later, "exit"][0]))
         try:
-            terminals[step.terminal].do(step, goes_on)
+            terminals[step.terminal].do(step)
         except Difference as difference:
             expected, actual = lines(step.printed), lines(str(difference))
             parts = [where, "--- expected:", *expected, "--- actual:", *actual]
