@@ -10,12 +10,15 @@ from support import ROOT
 PAGES = ["README.md", *sorted(f"docs/{page.name}" for page in ROOT.glob("docs/*.md"))]
 SAVED = re.compile(r"Save this as `([\w./-]+)`")
 SERVER = re.compile(  # the last command of a line, if it runs until somebody stops it
-    r"(?:^|[;&|(]|\bexec) *(?:\w+=\S+ +)*(?:python -m )?"
-    r"(?:gunicorn|uvicorn|nginx|locust|http\.server|python (?:run\w+|\w+_server)\.py)"
-    r"(?=[ )'\"]|$)(?!.* --?(?:check-config|headless|limit-max-requests|version|help|[tsvVh]) )"
-    r"(?:[^;&|]|>&)*$"
+    r"""(?:^|[;&|(]|\bexec)\ *(?:\w+=\S+\ +)*(?:python\ -m\ )?
+    (?:gunicorn|uvicorn|nginx|locust|http\.server|python\ (?:run\w+|\w+_server)\.py)
+    (?=[ )'"])
+    (?!.*\ --?(?:check-config|headless|limit-max-requests|version|help|[tsvVh])\ )
+    (?:[^;&|]|>&)*$""",
+    re.VERBOSE,
 )
-QUOTED = re.compile(r"""(?<!-c )('[^']*'|"[^"]*")""")  # no command, unless `sh -c` runs it
+# What stands in quotation marks is no command, unless `sh -c` runs it.
+QUOTED = re.compile(r"""(?<!-c )('[^']*'|"[^"]*")""")
 STOPPED = re.compile("error|exiting|failed to|shutting down|terminating|finished server")
 
 
@@ -32,10 +35,9 @@ class Step(NamedTuple):
 
     @property
     def goes_on(self):
-        """Return whether this still runs when the page goes on: a look, ^C or input follows."""
-        inputs = ("^", ">", "(Pdb)")
-        follows = self.follows
-        return follows == "" or (follows is not None and follows.startswith(inputs))
+        """Return whether it still runs then: a look, Ctrl-C or input follows."""
+        follows = "exit" if self.follows is None else self.follows
+        return not follows or follows.startswith(("^", ">", "(Pdb)"))
 
 
 def tokens(page):
@@ -61,13 +63,14 @@ def steps(page):
 
     In a `console` block a line with a prompt is typed, all else is printed. A `sh` block is
     typed at `$`, and prints what a `text` block shows after it, or anything. A `diff` block
-    is an edit to the file that was named last, a `python` block after "Save this as" a file.
+    is an edit to the file named last, a `python` block after "Save this as" a whole file.
     """
     found, file, saved, cores = [], "", None, False
     for token in tokens(page):
         line = token.map[0] + 2 if token.map else 0
         if token.type == "inline":
-            file = [file, *re.findall(r"`(\w+/\w+\.\w+|\w+\.py)`", token.content)][-1]
+            for named in re.findall(r"`(\w+/\w+\.\w+|\w+\.py)`", token.content):
+                file = named  # the last one is the file that a diff edits
             saved = SAVED.search(token.content)
             cores = bool(re.search(r"\bOn \d+ cores\b", token.content))
         elif token.type != "fence":
@@ -95,7 +98,7 @@ def steps(page):
         elif token.info == "python" and saved:
             found.append(Step(line, saved[1], token.content, edits="file"))
     follows = {}
-    for number, step in reversed([*enumerate(found)]):
+    for number, step in reversed(list(enumerate(found))):
         if not step.edits:
             found[number] = step._replace(follows=follows.get(step.terminal))
             follows[step.terminal] = step.typed
