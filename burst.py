@@ -1,6 +1,6 @@
 """Sends many requests at the same moment and draws each response as it comes.
 
-python burst.py                   twelve requests for / at port 8000
+python burst.py                   twelve requests for / on port 8000
 python burst.py 40 '/orders?x=1'  forty for another path
 python burst.py 40 http://127.0.0.1:9000/orders --header 'Authorization: Bearer abc'
 """
@@ -13,61 +13,100 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import quote, urljoin, urlsplit
 
+URL = "http://127.0.0.1:8000/"
+HERE = "127.0.0.1", "localhost", "::1"  # the names of this machine, and no other one
+LONGEST_CONNECT = 20  # seconds
+
+
+def address(text):
+    """Return a path, or an address on this machine, as urlsplit() does.
+
+    It is argparse's `type=`: what it raises becomes a sentence on the command line.
+    """
+    if text.startswith(HERE):  # 127.0.0.1:9000/orders, as people type it
+        text = f"http://{text}"
+    url = urlsplit(urljoin(URL, text))
+    if url.scheme != "http" or url.hostname not in HERE:
+        raise argparse.ArgumentTypeError(f"{text} is no http:// on this machine; {URL} is")
+    if url.port == 0:  # and one that is no number raises ValueError by itself
+        raise ValueError
+    path, query = quote(url.path or "/", "/%:@&=+,;~"), quote(url.query, "/%?=&+,;:@~")
+    return url._replace(path=path, query=query, fragment="")
+
 
 def name_and_value(header):
-    """Return the two parts of `Name: value`; argparse tells who has written another thing."""
+    """Return the two parts of `Name: value`, as argparse's `type=`."""
     name, value = header.split(":", 1)
     return name, value.strip()
 
 
-parser = argparse.ArgumentParser(description="Draw many requests at once.")
-parser.add_argument("how_many", nargs="?", type=int, default=12, help="1 to 1000")
-parser.add_argument("url", nargs="?", default="/", help="a path, or a whole address")
-parser.add_argument("--header", action="append", default=[], type=name_and_value)
+def ask(url, headers=(), timeout=None):
+    """Send a request; return None if its response is good, or in words what was wrong.
 
-
-def ask(url, headers, timeout=None):
-    """Send a request; return the status of its response, or in words why there is none.
-
-    `url` comes from urlsplit(); the `timeout` is in seconds, and None is for ever.
+    Good is a status from 200 to 299 (RFC 9110, 15.3). The `url` comes from address(). The
+    `timeout` is in seconds, and None is for ever; connecting never takes longer than 20.
     """
+    limit = LONGEST_CONNECT
+    connection = HTTPConnection(url.hostname, url.port or 80, timeout=limit)
     try:
-        path = quote(url._replace(scheme="", netloc="").geturl(), safe="/%?=&+,;:@~")
-        connection = HTTPConnection(url.hostname, url.port or 80, timeout=timeout)
-        connection.request("GET", path or "/", headers=headers)
+        connection.connect()
+        limit = timeout
+        connection.sock.settimeout(limit)
+        path = url._replace(scheme="", netloc="").geturl()
+        connection.request("GET", path, headers=dict(headers))
         response = connection.getresponse()
         response.read()
-        return response.status
+    except TimeoutError:
+        return f"no response within {limit} s"
     except (OSError, HTTPException, ValueError) as error:
         return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    finally:
+        connection.close()
+    where = response.headers.get("Location")
+    words = f"{response.status} to {where}" if where else str(response.status)
+    return None if 200 <= response.status < 300 else words
+
+
+def together(how_many, url, headers=(), timeout=None):
+    """Send that many requests at the same time; yield (seconds, what was wrong, or None)
+    as each response comes. See ask().
+    """
+    start = time.monotonic()
+    clients = ThreadPoolExecutor(how_many)  # a thread for each request: none has to queue
+    requests = [clients.submit(ask, url, headers, timeout) for _ in range(how_many)]
+    for request in as_completed(requests):
+        yield time.monotonic() - start, request.result()
 
 
 def draw(how_many, url, headers):
-    """Draw a bar for each response; return the exit code, 0 if none of them failed."""
-    start, code = time.monotonic(), 0
-    clients = ThreadPoolExecutor(how_many)  # a thread for each request: none has to queue
-    requests = [clients.submit(ask, url, headers) for _ in range(how_many)]
-    for request in as_completed(requests):
-        seconds, status = time.monotonic() - start, request.result()
-        if status == "Connection refused":
-            print(f"{url.geturl()}: {status}. Does a server run there?", file=sys.stderr)
+    """Draw a bar for each response; return the exit code, 0 if all of them were good."""
+    code = 0
+    for seconds, trouble in together(how_many, url, headers):
+        if trouble == "Connection refused":
+            print(f"{url.geturl()}: {trouble}. Does a server run there?", file=sys.stderr)
             return 1
         bar = "█" * min(round(10 * seconds), 60) + f" {seconds:.1f} s"
-        if isinstance(status, str) or status >= 400:
-            bar, code = f"{bar}  {status}", 1
+        if trouble:
+            bar, code = f"{bar}  {trouble}", 1
         print(bar, flush=True)
     return code
 
 
-if __name__ == "__main__":
+def main():
+    """Draw the burst that the command line asks for; return the exit code."""
+    parser = argparse.ArgumentParser(description="Draw many requests together.")
+    parser.add_argument("how_many", nargs="?", type=int, default=12, help="1 to 1000")
+    parser.add_argument("url", nargs="?", default="/", type=address, help="or a path")
+    parser.add_argument("--header", action="append", default=[], type=name_and_value)
     options = parser.parse_args()
-    url = urlsplit(urljoin("http://127.0.0.1:8000/", options.url))
     if not 1 <= options.how_many <= 1000:
         parser.error("1 to 1000 requests, for example: python burst.py 12 /")
-    if url.scheme != "http" or url.hostname not in ("127.0.0.1", "localhost", "::1"):
-        parser.error(f"{options.url} is not on this machine; http://127.0.0.1:8000/ is")
+    sys.stdout.reconfigure(errors="replace")  # a terminal may have no such bars
     try:
-        code = draw(options.how_many, url, dict(options.header))
+        return draw(options.how_many, options.url, options.header)
     except (KeyboardInterrupt, BrokenPipeError):
-        code = 130
-    os._exit(code)  # at once: a plain exit would wait for every thread
+        return 130
+
+
+if __name__ == "__main__":
+    os._exit(main())  # immediately: a plain exit would wait for every thread

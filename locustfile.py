@@ -1,7 +1,7 @@
 """Load-tests the server on port 8000: each user asks, gets a response, and asks again.
 
 locust -f locustfile.py      then open http://127.0.0.1:8089 and press Start
-locust --path /orders        the same for another path
+locust --path /orders --header 'Authorization: Bearer abc'    another path, behind a login
 """
 
 import random
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import gevent
 from locust import FastHttpUser, events, task
 
-NOBODY = """Nothing listens at {}. Start a server in another terminal (in wsgi/: \
+NOBODY = """Nothing listens on {}. Start a server in another terminal (in wsgi/: \
 gunicorn -w 4 slow_app:app, in asgi/: uvicorn slow_app:app) and press Start again."""
 
 
@@ -23,38 +23,55 @@ class Visitor(FastHttpUser):
 
     def on_start(self):
         # Each user is a greenlet, and Locust has replaced time.sleep() by gevent's: only
-        # this user sleeps. People do not come all at once, but here within 0.8 seconds.
+        # this user sleeps. People do not come all together, but here within 0.8 seconds.
         time.sleep(0.8 * random.random())
 
     @task
     def hello(self):
-        path = "/" + getattr(self.environment.parsed_options, "path", "").lstrip("/")
+        options = self.environment.parsed_options
+        path = "/" + options.path.lstrip("/")
         how = {"catch_response": True, "allow_redirects": False}
-        with self.client.get(path, **how) as response:
-            who = response.headers.get("server", "unnamed") if response.headers else ""
+        with self.client.get(path, headers=dict(options.header), **how) as response:
+            status, found = response.status_code, response.headers or {}
+            if 300 <= status < 400:  # a redirect is no good response, either
+                response.failure(f"{status} to {found.get('location')}")
             # The tab Statistics says who responded, so that nobody measures a stranger.
-            response.request_meta["name"] = f"{path} ({who or 'no response'})"
-            if not who:
+            who = found.get("server", "unnamed") if status else "no response"
+            response.request_meta["name"] = f"{path} ({who})"
+            if not status:
                 time.sleep(1)  # else a dead server looks fast: refusing takes no time
+
+
+def name_and_value(header):
+    name, value = header.split(":", 1)
+    return name, value.strip()
 
 
 @events.init_command_line_parser.add_listener
 def add_options(parser):
-    parser.add_argument("--path", default="/", help="what the users ask for; default: /")
-    # Only this machine may open the page, or join a load: even where no locust.conf is.
+    option = parser.add_argument
+    option("--path", default="/", help="what the users ask for; default: /")
+    how = {"type": name_and_value, "action": "append", "default": []}
+    option("--header", help="'Name: value'", include_in_web_ui=False, **how)
+    # The page's form is filled in. Only this machine may open the page, or join a load.
+    parser.set_defaults(host=Visitor.host, num_users=100, spawn_rate=2)
     parser.set_defaults(web_host="127.0.0.1", master_bind_host="127.0.0.1")
 
 
 @events.test_start.add_listener
 def somebody_must_listen(environment, **_):
-    host, runner = environment.host or Visitor.host, environment.runner
-    environment.host = host.rstrip("/")
+    host, runner = (
+        (environment.host or Visitor.host).strip().rstrip("/"),
+        environment.runner,
+    )
+    environment.host = host if "//" in host else f"http://{host}"
     try:
-        url = urlsplit(host)
+        url = urlsplit(environment.host)
         socket.create_connection((url.hostname, url.port or 80), timeout=5).close()
     except (OSError, ValueError):  # refused, unknown, or a port that cannot be
-        print(NOBODY.format(host), file=sys.stderr)
-        runner.log_exception("local", NOBODY.format(host), "")  # in the tab Exceptions
+        words = NOBODY.format(environment.host)
+        print(words, file=sys.stderr)
+        runner.log_exception("local", words, "")  # in the tab Exceptions
         stop = runner.quit if environment.parsed_options.headless else runner.stop
         gevent.spawn(stop)
         raise gevent.GreenletExit from None  # cancels the start without a traceback

@@ -1,0 +1,237 @@
+"""Loads one server with users, counts, and finds out how many slots it works like."""
+
+import argparse
+import contextlib
+import logging
+import math
+import os
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import gevent
+import psutil
+from locust.env import Environment  # patches the standard library: time.sleep(), sockets
+from locust.stats import RequestStats
+
+from burst import ask
+from launch import listening, running, started
+from locustfile import Visitor
+
+CORES = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
+LONGEST_FILL = 12.5, 60  # seconds; no queue is given more, with known slots and without
+PER_LOCUST = 1500  # requests per second, about
+
+
+class Result(NamedTuple):
+    """What was measured. Times are in seconds if nothing else is said."""
+
+    rate: float  # requests per second that got a good response
+    mean: float  # of the times of those
+    times: list[int]  # the median and the 95th percentile of them, in milliseconds
+    errors: list  # Locust's: each has `occurrences` and an `error`
+    unserved: int  # users without any response when the counting began
+    late: float  # by how much the counting lasted longer than was asked for
+    locust: float  # how many cores Locust used; then the server, and its busiest process
+    server: float
+    process: float
+    alone: Sequence[
+        float
+    ] = ()  # times of requests without load; empty if the slots are known
+    inside: float = 0  # users that were waiting for a response, on average
+    unfinished: int = 0  # users that never got their last response
+    strangers: int = 0  # connections that somebody else had to the server
+
+
+class Load:
+    """Users of locustfile.py who ask for `url` while the block lasts, and what they got."""
+
+    def __init__(self, users, url, headers=()):
+        path = url._replace(scheme="", netloc="").geturl()
+        options = argparse.Namespace(path=path, header=headers)
+        host = f"{url.scheme}://{url.netloc}"
+        self.locust = Environment(user_classes=[Visitor], host=host, parsed_options=options)
+        self.locust.events.request.add_listener(self.note)
+        self.users, self.served = users, set()
+        self.requests, self.good = [], RequestStats()  # all; those since count() began
+
+    def __enter__(self):
+        logging.getLogger("locust").setLevel(logging.ERROR)  # all may come together
+        self.locust.create_local_runner().start(self.users, spawn_rate=self.users)
+        return self
+
+    def __exit__(self, *_):
+        self.locust.stop_timeout = 0
+        self.locust.runner.quit()
+
+    def note(self, start_time, response_time, exception, **_):
+        """Note down a request: when it began, as time.time(), and its milliseconds."""
+        user, end = gevent.getcurrent(), start_time + response_time / 1000
+        self.served.add(user)
+        self.requests.append((user, start_time, end))
+        if not exception:
+            self.good.log_request("GET", "/", response_time, 0)
+
+    def wait_until_served(self, longest):
+        """Return when all users have had a response, or in the end how many have not."""
+        until = time.monotonic() + longest
+        while len(self.served) < self.users and time.monotonic() < until:
+            time.sleep(0.1)  # after the last of a wave, and before the next one
+        return self.users - len(self.served)
+
+    def count(self, seconds, processes, unserved=0):
+        """Return the Result of the next `seconds`; `processes()` are the server's."""
+        self.locust.stats.reset_all()
+        self.good = RequestStats()
+        begin, own, before = time.monotonic(), time.process_time(), used(processes())
+        time.sleep(seconds)
+        lasted, total = time.monotonic() - begin, self.good.total
+        own, after = time.process_time() - own, used(processes())
+        each = [after[pid] - before[pid] for pid in after if pid in before and pid]
+        return Result(
+            rate=total.num_requests / lasted,
+            mean=total.avg_response_time / 1000,
+            times=[total.get_response_time_percentile(part) for part in (0.5, 0.95)],
+            errors=list(self.locust.stats.errors.values()),
+            unserved=unserved,
+            late=lasted - seconds,
+            locust=own / lasted,
+            server=(after[0] - before[0]) / lasted,
+            process=max(each, default=0) / lasted,
+        )
+
+    def finish(self):
+        """Let every user get a last response; return how many of them never got it."""
+        longest = max(5, 3 * max(end - begin for _, begin, end in self.requests))
+        self.locust.stop_timeout, begin = min(longest, 60), time.time()
+        self.locust.runner.stop()
+        if time.time() - begin < self.locust.stop_timeout:
+            return 0
+        return self.users - len({user for user, _, end in self.requests if end > begin})
+
+    def inside(self, begin, end):
+        """Return how many users were waiting for a response, on average in that time."""
+        parts = [min(e, end) - max(b, begin) for _, b, e in self.requests]
+        return sum(part for part in parts if part > 0) / (end - begin)
+
+
+def used(processes):
+    """Return {process id: its seconds of processor time}; at 0 that of all together.
+
+    If none can be seen, as in a container, all together is the whole machine's.
+    """
+    found, everything = {}, 0
+    for process in processes:
+        with contextlib.suppress(psutil.Error):  # it has just exited
+            times = process.cpu_times()
+            found[process.pid] = times.user + times.system
+            everything += sum(times[:4])  # with those of its children that have exited
+    if not found:
+        everything = psutil.cpu_times().user + psutil.cpu_times().system
+    return found | {0: everything}
+
+
+def strangers(port):
+    """Return how many connections others have to the `port`, while we have none."""
+    with contextlib.suppress(psutil.AccessDenied):  # macOS tells only root
+        found = [c for c in psutil.net_connections("tcp") if c.status == "ESTABLISHED"]
+        return sum(c.raddr.port == port for c in found)
+    return 0
+
+
+def alone(url, headers, fewest=1):
+    """Return the times of some requests, one after another, for two seconds or longer."""
+    times = []
+    while len(times) < fewest or (sum(times) < 2 and len(times) < 30):
+        begin = time.monotonic()
+        if trouble := ask(url, headers, timeout=60):
+            sys.exit(f"{url.geturl()} is no good any more: {trouble}.")
+        times.append(time.monotonic() - begin)
+    return times
+
+
+@contextlib.contextmanager
+def serving(row, url, headers):
+    """Start the row's server, or take the one that runs already; yield the time of its
+    first response, and a function that returns its processes.
+    """
+    if row.place:
+        with running(row.place, row.command, url, headers) as server:
+            yield server.first, lambda: started(server)
+        return
+    begin = time.monotonic()
+    if trouble := ask(url, headers, timeout=20):
+        sys.exit(f"{url.geturl()} is no good: {trouble}. Nothing was measured.")
+    first, found = time.monotonic() - begin, listening(url.port or 80)
+    yield first, lambda: {c for p in found for c in (p, *p.children(recursive=True))}
+
+
+def measure(row, users, seconds, url, headers=()):
+    """Return the Result of `users` who ask the row's server for `url`.
+
+    Exits with a sentence if that cannot be measured.
+    """
+    with serving(row, url, headers) as (takes, processes):
+        if not row.is_as_expected(takes):  # or it is, and its first request had to wait
+            takes = statistics.median_low(alone(url, headers))
+        known = row.is_as_expected(takes)
+        if users > PER_LOCUST * max(1, takes):
+            sys.exit(f"{users} users would ask {users / takes:.0f} times per second; one "
+                     f"Locust asks {PER_LOCUST} times. Take fewer users.")  # fmt: skip
+        others = strangers(url.port or 80)
+        with Load(users, url, headers) as load:
+            unserved = load.wait_until_served(LONGEST_FILL[not known])
+            if known:
+                return load.count(seconds, processes, unserved)
+            time.sleep(takes / 2)  # from between two waves on, whole rounds are counted
+            begin = time.time()
+            result = load.count(math.ceil(seconds / takes) * takes, processes, unserved)
+            result, end = result._replace(alone=[takes], strangers=others), time.time()
+            if unserved or not result.rate:
+                return result
+            result = result._replace(
+                unfinished=load.finish(), inside=load.inside(begin, end)
+            )
+        if result.unfinished or result.errors:
+            return result
+        return result._replace(alone=alone(url, headers, fewest=2))
+
+
+def slots(result, users):
+    """Return in words how many slots there are, by Little's law read backwards: slots =
+    requests per second x seconds alone. Or why that cannot be said.
+    """
+    one, rate = statistics.median_low(result.alone), result.rate
+    found, cores = rate * one, result.server + result.locust
+    if result.errors:
+        return f"No slots: {sum(e.occurrences for e in result.errors)} requests failed."
+    if result.unfinished:
+        return f"No slots: {result.unfinished} of {users} users got no response any more."
+    if result.strangers:
+        return f"No slots: others have {result.strangers} connections to this server, too."
+    if result.alone[0] > 1.5 * one + 0.3:
+        return f"It still worked {result.alone[0]:.1f} s after its last response."
+    if statistics.mean(result.alone) > 1.25 * one:
+        return (
+            f"No slots: alone it took {min(result.alone):.2g} to {max(result.alone):.2g} s."
+        )
+    if result.process > 0.85 or cores > 0.8 * CORES:
+        what = f"server and Locust used {cores:.1f} of {CORES} cores"
+        what = "one process used a whole core" if result.process > 0.85 else what
+        each = f"{1000 * result.server / rate:.2g} ms per request"
+        return f"The processor was the limit, not slots: {each}, and {what}."
+    if not result.unserved and result.inside < 0.85 * users:
+        who = f"only {result.inside:.0f} of {users} users were in the server"
+        return f"No slots: {who}; the others paused."
+    if not result.unserved and abs(rate * result.mean - result.inside) > 0.15 * users:
+        law = f"{rate:.1f} responses per second x {result.mean:.1f} s"
+        return f"No slots: {law} are not {users} users. Count for longer: --seconds 60."
+    if found < 0.7:
+        return "No slots: together requests take longer than one after another."
+    if 3 * found > users:
+        return f"At least {found:.0f} slots. To be sure: --users {math.ceil(3 * found)}."
+    plural = "" if round(found) == 1 else "s"
+    law = f"{rate:.1f} responses per second x {one:.3f} s alone"
+    return f"Works like {found:.0f} slot{plural}: {law}."
