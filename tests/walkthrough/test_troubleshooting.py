@@ -43,7 +43,7 @@ SCENES = {  # the message, and what is typed where; `python -S` knows no install
     "gunicorn: command not found": "wsgi$ PATH=/usr/bin:/bin; gunicorn app:app",
     "No module named 'gunicorn'": "wsgi$ python -S runfromgunicorn.py",
     "No module named 'uvicorn'": "asgi$ python -S runfromuvicorn.py",
-    "No module named 'psutil'": "$ python -S -m tools.slots",
+    "No module named 'psutil'": "$ python -S launch.py",
     "bad interpreter": f"wsgi$ {MOVED}",
     ".venv/bin/python: No such file or directory": (
         "$ cp Makefile *.txt $TMPDIR; cd $TMPDIR; mkdir .venv; "
@@ -99,7 +99,7 @@ SCENES = {  # the message, and what is typed where; `python -S` knows no install
     "Too many open files": (
         f"wsgi$ (ulimit -n 40; exec gunicorn --threads 4 app:app) {SILENT}"
     ),
-    "Nothing listens at http://127.0.0.1:8000": f"wsgi$ {LOCUST}",
+    "Nothing listens on http://127.0.0.1:8000": f"wsgi$ {LOCUST}",
     "Connection refused": (
         f"asgi$ uvicorn app:app --limit-max-requests 40 {LISTENS} {LOCUST}"
     ),
