@@ -14,7 +14,7 @@ walkthrough: .venv/for-test
 	.venv/bin/python -m pytest tests/walkthrough --durations=0 --durations-min=10
 constraints: # after a pin was changed: all that the pinned packages need, in its newest version
 	rm -rf .venv && : > constraints.txt && $(MAKE) .venv/for-test
-	grep -hv '^-' req*.txt | .venv/bin/python -m pip freeze -r /dev/stdin | sed 1,/##/d > $@.txt
+	grep -v '^-' requirements.txt | .venv/bin/python -m pip freeze -r /dev/stdin | sed 1,/##/d > $@.txt
 
 .venv/for-compare: requirements.txt constraints.txt
 .venv/for-test: requirements.txt requirements-dev.txt requirements-frameworks.txt constraints.txt

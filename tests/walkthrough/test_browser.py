@@ -5,7 +5,7 @@ import time
 import pytest
 from playwright.sync_api import expect
 
-from figures.screenshot import both_runs, find_browser, opened_page, press
+from tools.screenshot import both_runs, find_browser, opened_page, press
 
 needs_browser = pytest.mark.skipif(
     not find_browser(), reason="no Chromium or Chrome is installed"
