@@ -12,6 +12,7 @@ One page: pytest tests/walkthrough -k conversations. With -s you see what is bei
 """
 
 import contextlib
+import itertools
 import os
 import re
 import shutil
@@ -135,6 +136,12 @@ def lines(text):
     return found
 
 
+def counted(text):
+    """Return the lines of the `text` for a reader: equal ones once, with their number."""
+    groups = [(line, len([*same])) for line, same in itertools.groupby(lines(text))]
+    return [f"{number} x {line}" if number > 1 else line for line, number in groups]
+
+
 def agrees(step, printed, whole=True):
     """Return whether what was `printed` is, or unless `whole` begins with, the page's."""
     pattern, figures = "", []
@@ -239,8 +246,8 @@ def test_page(terminals, page):
             continue
         actual = terminals[step.terminal].do(step)
         if actual is not None:
-            shown = ["--- the page:", *lines(step.printed)]
-            printed = ["--- printed:", *lines(actual)]
+            shown = ["--- the page:", *counted(step.printed)]
+            printed = ["--- printed:", *counted(actual)]
             pytest.fail("\n".join([where, *shown, *printed]), pytrace=False)
     for name, terminal in terminals.items():
         assert terminal.is_idle(), f"the page leaves something running at {name}$"
