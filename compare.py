@@ -203,11 +203,14 @@ def main():
     leave_nothing()
     allow_files(users + 200)
     sys.stdout.reconfigure(errors="replace")  # a terminal may have no such bars
-    print(f"{users} users, {seconds} s counted per row; {versions()}\n\n{HEAD}")
     try:
+        print(
+            f"{users} users, {seconds} s counted per row; {versions()}\n\n{HEAD}",
+            flush=True,
+        )
         return int(table(rows, users, seconds, options.path, options.header))
-    except BrokenPipeError:  # nobody reads on: `| head -1`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except BrokenPipeError:  # nobody reads on, as in `python compare.py | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
 

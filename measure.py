@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import itertools
 import logging
 import math
 import os
@@ -21,7 +22,7 @@ from launch import listening, running, started
 from locustfile import Visitor
 
 CORES = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
-LONGEST_FILL = 12.5, 60  # seconds; no queue is given more, with known slots and without
+LONGEST_FILL = 12.5  # seconds for the first responses in a row of the table
 PER_LOCUST = 1500  # requests per second, about
 
 
@@ -37,6 +38,7 @@ class Result(NamedTuple):
     locust: float  # how many cores Locust used; then the server, and its busiest process
     server: float
     process: float
+    machine: float  # how many cores were busy, with whatever else was running
     alone: Sequence[
         float
     ] = ()  # times of requests without load; empty if the slots are known
@@ -74,12 +76,20 @@ class Load:
         if not exception:
             self.good.log_request("GET", "/", response_time, 0)
 
-    def wait_until_served(self, longest):
-        """Return when all users have had a response, or in the end how many have not."""
-        until = time.monotonic() + longest
-        while len(self.served) < self.users and time.monotonic() < until:
+    def wait_until_served(self, longest, patience=math.inf):
+        """Return when all users have had a response, or how many have not, either after the
+        `longest` time or when nobody got a first response for the time of one's `patience`.
+        """
+        begin = last = time.monotonic()
+        served = 0
+        while len(self.served) < self.users and begin + longest > time.monotonic():
+            if len(self.served) > served:
+                served, last = len(self.served), time.monotonic()
+            if time.monotonic() > last + patience:
+                break
             time.sleep(0.1)  # after the last of a wave, and before the next one
-        return self.users - len(self.served)
+        late = self.users - len(self.served)
+        return late if late > self.users / 20 else 0  # a few may have had bad luck
 
     def count(self, seconds, processes, unserved=0):
         """Return the Result of the next `seconds`; `processes()` are the server's."""
@@ -89,7 +99,8 @@ class Load:
         time.sleep(seconds)
         lasted, total = time.monotonic() - begin, self.good.total
         own, after = time.process_time() - own, used(processes())
-        each = [after[pid] - before[pid] for pid in after if pid in before and pid]
+        spent = {key: (after[key] - before[key]) / lasted for key in after if key in before}
+        together, machine = spent.pop("together"), spent.pop("machine")
         return Result(
             rate=total.num_requests / lasted,
             mean=total.avg_response_time / 1000,
@@ -98,8 +109,9 @@ class Load:
             unserved=unserved,
             late=lasted - seconds,
             locust=own / lasted,
-            server=(after[0] - before[0]) / lasted,
-            process=max(each, default=0) / lasted,
+            server=together if spent else machine - own / lasted,  # or it is in a container
+            process=max(spent.values(), default=0),
+            machine=machine,
         )
 
     def finish(self):
@@ -111,6 +123,14 @@ class Load:
             return 0
         return self.users - len({user for user, _, end in self.requests if end > begin})
 
+    def in_step(self, begin):
+        """Return whether all have got their responses together since `begin`, in one wave
+        after another, as behind an event loop that is blocked for a part of the time.
+        """
+        ends = sorted(end for _, _, end in self.requests if end > begin)
+        longest = max((b - a for a, b in itertools.pairwise(ends)), default=0)
+        return longest > 0.5 * self.good.total.avg_response_time / 1000
+
     def inside(self, begin, end):
         """Return how many users were waiting for a response, on average in that time."""
         parts = [min(e, end) - max(b, begin) for _, b, e in self.requests]
@@ -118,19 +138,17 @@ class Load:
 
 
 def used(processes):
-    """Return {process id: its seconds of processor time}; at 0 that of all together.
-
-    If none can be seen, as in a container, all together is the whole machine's.
+    """Return the seconds of processor time that were used until now: {process id: ...} by
+    each process, by all of them "together", and by the whole "machine".
     """
-    found, everything = {}, 0
+    found, together, machine = {}, 0, psutil.cpu_times()
     for process in processes:
         with contextlib.suppress(psutil.Error):  # it has just exited
             times = process.cpu_times()
             found[process.pid] = times.user + times.system
-            everything += sum(times[:4])  # with those of its children that have exited
-    if not found:
-        everything = psutil.cpu_times().user + psutil.cpu_times().system
-    return found | {0: everything}
+            together += sum(times[:4])  # with those of its children that have exited
+    busy = machine.user + machine.nice + machine.system
+    return found | {"together": together, "machine": busy}
 
 
 def strangers(port):
@@ -168,6 +186,23 @@ def serving(row, url, headers):
     yield first, lambda: {c for p in found for c in (p, *p.children(recursive=True))}
 
 
+def whole_rounds(load, takes, seconds, processes):
+    """Return the Result of `seconds` or a little longer: of whole rounds of requests that
+    take `takes` seconds alone, counted from between two waves to between two waves.
+    """
+    unserved = load.wait_until_served(60, patience=3 + 3 * takes)
+    time.sleep(takes / 2)
+    begin = time.time()
+    result = load.count(math.ceil(seconds / takes) * takes, processes, unserved)
+    if not unserved and result.mean > 1.2 * takes and load.in_step(begin):
+        begin, rounds = time.time(), math.ceil(seconds / result.mean) * result.mean
+        result = load.count(rounds, processes)
+    end = time.time()
+    if unserved or not result.rate:
+        return result
+    return result._replace(unfinished=load.finish(), inside=load.inside(begin, end))
+
+
 def measure(row, users, seconds, url, headers=()):
     """Return the Result of `users` who ask the row's server for `url`.
 
@@ -176,27 +211,18 @@ def measure(row, users, seconds, url, headers=()):
     with serving(row, url, headers) as (takes, processes):
         if not row.is_as_expected(takes):  # or it is, and its first request had to wait
             takes = statistics.median_low(alone(url, headers))
-        known = row.is_as_expected(takes)
         if users > PER_LOCUST * max(1, takes):
-            sys.exit(f"{users} users would ask {users / takes:.0f} times per second; one "
-                     f"Locust asks {PER_LOCUST} times. Take fewer users.")  # fmt: skip
+            asked = f"{users} users would ask {users / takes:.0f} times per second"
+            sys.exit(f"{asked}, and one Locust can ask some {PER_LOCUST} times.")
         others = strangers(url.port or 80)
         with Load(users, url, headers) as load:
-            unserved = load.wait_until_served(LONGEST_FILL[not known])
-            if known:
+            if row.is_as_expected(takes):
+                unserved = load.wait_until_served(LONGEST_FILL)
                 return load.count(seconds, processes, unserved)
-            time.sleep(takes / 2)  # from between two waves on, whole rounds are counted
-            begin = time.time()
-            result = load.count(math.ceil(seconds / takes) * takes, processes, unserved)
-            result, end = result._replace(alone=[takes], strangers=others), time.time()
-            if unserved or not result.rate:
-                return result
-            result = result._replace(
-                unfinished=load.finish(), inside=load.inside(begin, end)
-            )
-        if result.unfinished or result.errors:
-            return result
-        return result._replace(alone=alone(url, headers, fewest=2))
+            result = whole_rounds(load, takes, seconds, processes)
+        troubled = result.unserved or result.unfinished or result.errors or not result.rate
+        times = [takes] if troubled else alone(url, headers, fewest=2)
+        return result._replace(alone=times, strangers=others)
 
 
 def slots(result, users):
@@ -217,8 +243,9 @@ def slots(result, users):
         return (
             f"No slots: alone it took {min(result.alone):.2g} to {max(result.alone):.2g} s."
         )
-    if result.process > 0.85 or cores > 0.8 * CORES:
-        what = f"server and Locust used {cores:.1f} of {CORES} cores"
+    starved = result.machine > 0.85 * CORES and cores > 0.2 * CORES
+    if result.process > 0.85 or cores > 0.8 * CORES or starved:
+        what = f"all {CORES} cores were busy"
         what = "one process used a whole core" if result.process > 0.85 else what
         each = f"{1000 * result.server / rate:.2g} ms per request"
         return f"The processor was the limit, not slots: {each}, and {what}."

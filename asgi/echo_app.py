@@ -18,8 +18,9 @@ async def app(scope, receive, send):
             return  # nobody is left to respond to, and the body is cut short
         parts.append(message.get("body", b""))
         more = message.get("more_body")
+    sent = b"".join(parts)
     about = f"query: {query}\nuser-agent: {agent}\nprocess: {os.getpid()}\n\n"
-    body = f"{scope['method']} {scope['path']}\n{about}".encode() + b"".join(parts)
+    body = f"{scope['method']} {scope['path']}\n{about}".encode() + sent
     headers = [(b"content-type", b"text/plain; charset=utf-8")]
     headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": 200, "headers": headers})

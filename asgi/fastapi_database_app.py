@@ -7,24 +7,19 @@ import time
 from typing import Annotated
 
 from fastapi import Depends, FastAPI
-from sqlalchemy import create_engine, event, text
+from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool
 
 engine = create_engine(
     "sqlite://",  # in memory, so that nothing has to be installed
-    connect_args={"check_same_thread": False},
-    poolclass=QueuePool,  # the one that PostgreSQL gets by default
+    connect_args={"check_same_thread": False},  # the pool lends to whichever thread asks
+    poolclass=QueuePool,  # the pool that PostgreSQL gets by default
     pool_size=5,
     max_overflow=0,  # no more than these five
     pool_timeout=5,  # seconds that a view waits for a connection; default: 30
 )
-query = text("SELECT sleep(0.2)")  # takes a fifth of a second
-
-
-@event.listens_for(engine, "connect")
-def add_sleep(connection, _):
-    connection.create_function("sleep", 1, lambda seconds: time.sleep(seconds) or 1)
+app = FastAPI()
 
 
 def open_session():
@@ -32,30 +27,38 @@ def open_session():
         yield session  # it takes a connection at its first query, and keeps it
 
 
-app = FastAPI()
+def ask(session):
+    number = session.scalar(text("SELECT 1"))
+    time.sleep(0.2)  # as if the query had taken a fifth of a second
+    return {"number": number}
 
 
 @app.get("/plain")
 def plain(session: Annotated[Session, Depends(open_session)]):
-    return {"number": session.scalar(query)}
+    """Get the session from FastAPI, as its tutorial does."""
+    return ask(session)
 
 
 @app.get("/declared")
 def declared(session: Annotated[Session, Depends(open_session)]) -> dict[str, int]:
-    return {"number": session.scalar(query)}
+    """Do the same, with a result that is checked in a thread while the session is open."""
+    return ask(session)
 
 
 @app.get("/inside")
 def inside() -> dict[str, int]:
-    with Session(engine) as session:  # it ends before the result is checked
-        return {"number": session.scalar(query)}
+    """Open the session here, so that its connection is free before the result is checked."""
+    with Session(engine) as session:
+        return ask(session)
 
 
 @app.get("/health")
 def health():
+    """Need a thread, but no connection."""
     return "ok"
 
 
 @app.get("/health-async")
 async def health_async():
+    """Need neither."""
     return "ok"

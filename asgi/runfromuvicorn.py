@@ -3,24 +3,38 @@
 python runfromuvicorn.py
 """
 
+import contextlib
+import inspect
+import os
 import pdb
+import signal
 import sys
 from pathlib import Path
 
 import uvicorn
 
-# At a breakpoint pdb would take Ctrl-C for itself; this one leaves it to the server.
-sys.breakpointhook = lambda: pdb.Pdb(nosigint=True).set_trace(sys._getframe(1))
+
+def stop_here():
+    """Open pdb's prompt. From here on Ctrl-C kills this process immediately.
+
+    Else pdb would take Ctrl-C for itself, and uvicorn would wait until you leave the prompt.
+    """
+    with contextlib.suppress(ValueError):  # only the main thread may set this
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # With stdout given it does without readline, which would leave a terminal that is mute.
+    prompt = pdb.Pdb(stdout=sys.stdout, nosigint=True)
+    prompt.set_trace(inspect.currentframe().f_back)
+
 
 if __name__ == "__main__":  # the reloader imports this file again in the server process
+    os.environ.setdefault("PYTHONBREAKPOINT", "__main__.stop_here")  # unless it is set
     print("Starting asgi/app.py at http://127.0.0.1:8000 (Ctrl-C ends it)", flush=True)
     here = str(Path(__file__).parent)
     uvicorn.run(
         "app:app",  # a name, not the callable: a new process imports the edited file
         host="127.0.0.1",
         port=8000,
-        workers=1,  # a breakpoint wants the terminal for itself
-        reload=True,
+        reload=True,  # with it there is one server process, whatever WEB_CONCURRENCY says
         reload_dirs=[here],
         app_dir=here,
     )

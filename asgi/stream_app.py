@@ -17,12 +17,14 @@ async def app(scope, receive, send):
     headers = [(b"content-type", b"text/plain")]  # nobody knows the length yet
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     gone = asyncio.create_task(client_leaves(receive))  # goes on while we send
-    for number in range(1, 6):
-        body = b"line %d\n" % number
-        await send({"type": "http.response.body", "body": body, "more_body": True})
-        await asyncio.wait([gone], timeout=1)  # a second, or less if the client leaves
-        if gone.done():
-            break
-    gone.cancel()
-    await send({"type": "http.response.body"})
-    print("stream ended after line", number, flush=True)
+    try:
+        for number in range(1, 6):
+            body = b"line %d\n" % number
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+            await asyncio.wait([gone], timeout=1)  # a second, or less if the client leaves
+            if gone.done():
+                return
+        await send({"type": "http.response.body"})
+    finally:  # also if the client has left: then some servers let send() raise OSError
+        gone.cancel()
+        print("stream ended after line", number, flush=True)

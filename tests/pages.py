@@ -9,6 +9,17 @@ from support import ROOT
 
 PAGES = ["README.md", *sorted(f"docs/{page.name}" for page in ROOT.glob("docs/*.md"))]
 SAVED = re.compile(r"Save this as `([\w./-]+)`")
+SERVER = re.compile(  # the last command of a line, if it runs until somebody stops it
+    r"""(?:^|[;&|(]|\bexec)\ *(?:\w+=\S+\ +)*(?:python\ -m\ )?
+    (?:gunicorn|uvicorn|nginx|locust|http\.server|python\ (?:run\w+|\w+_server)\.py)
+    (?=[ )'"])
+    (?!.*\ --?(?:check-config|headless|limit-max-requests|version|help|[tsvVh])\ )
+    (?:[^;&|]|>&)*$""",
+    re.VERBOSE,
+)
+# What stands in quotation marks is no command, unless `sh -c` runs it.
+QUOTED = re.compile(r"""(?<!-c )('[^']*'|"[^"]*")""")
+STOPPED = re.compile("error|exiting|failed to|shutting down|terminating|finished server")
 
 
 class Step(NamedTuple):
@@ -20,6 +31,13 @@ class Step(NamedTuple):
     printed: str = ""
     edits: str = ""  # "diff" for changes to a file, "file" for a whole one
     cores: bool = False  # whether what is printed depends on how many cores there are
+    follows: str | None = None  # what is typed next in the same terminal, if anything
+
+    @property
+    def goes_on(self):
+        """Return whether it still runs then: a look, Ctrl-C or input follows."""
+        follows = "exit" if self.follows is None else self.follows
+        return not follows or follows.startswith(("^", ">", "(Pdb)"))
 
 
 def tokens(page):
@@ -45,13 +63,14 @@ def steps(page):
 
     In a `console` block a line with a prompt is typed, all else is printed. A `sh` block is
     typed at `$`, and prints what a `text` block shows after it, or anything. A `diff` block
-    is an edit to the file that was named last, a `python` block after "Save this as" a file.
+    is an edit to the file named last, a `python` block after "Save this as" a whole file.
     """
     found, file, saved, cores = [], "", None, False
     for token in tokens(page):
         line = token.map[0] + 2 if token.map else 0
         if token.type == "inline":
-            file = [file, *re.findall(r"`(\w+/\w+\.\w+|\w+\.py)`", token.content)][-1]
+            for named in re.findall(r"`(\w+/\w+\.\w+|\w+\.py)`", token.content):
+                file = named  # the last one is the file that a diff edits
             saved = SAVED.search(token.content)
             cores = bool(re.search(r"\bOn \d+ cores\b", token.content))
         elif token.type != "fence":
@@ -78,4 +97,24 @@ def steps(page):
             found.append(Step(line, file, token.content, edits="diff"))
         elif token.info == "python" and saved:
             found.append(Step(line, saved[1], token.content, edits="file"))
+    follows = {}
+    for number, step in reversed(list(enumerate(found))):
+        if not step.edits:
+            found[number] = step._replace(follows=follows.get(step.terminal))
+            follows[step.terminal] = step.typed
     return found
+
+
+def endless(steps):
+    """Return a sentence for each server that nothing ends: nobody could type what follows.
+
+    In its own terminal `^C` must follow, or a look, or what is typed into it. A server that
+    says on the page that it has stopped, for example with an error, needs none of them.
+    """
+    return [
+        f"line {step.line}: {step.terminal}$ {step.typed}\n  runs until somebody stops it: "
+        f"let `^C`, or a look (`{step.terminal}$` alone), be next in this terminal"
+        for step in steps
+        if not (step.edits or step.goes_on or STOPPED.search(step.printed.lower()))
+        and SERVER.search(QUOTED.sub("''", step.typed) + " ")
+    ]

@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
-import importlib.util
 import re
+import runpy
 import subprocess
 import sys
 import tempfile
@@ -27,10 +27,7 @@ LOGS = tempfile.TemporaryDirectory(prefix="lesson-")  # removed at the end
 
 def load(path):
     """Return the `app` of the file at `path`, a path inside the repository."""
-    spec = importlib.util.spec_from_file_location("loaded", ROOT / path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.app
+    return runpy.run_path(str(ROOT / path))["app"]
 
 
 def call_wsgi(app, method="GET", **environ):
@@ -46,17 +43,29 @@ def call_wsgi(app, method="GET", **environ):
     response = validator(app)(environ, start_response)
     body = b"".join(response)
     response.close()
-    return *started[0], body
+    status, headers = started[0]
+    assert dict(headers).get("Content-Length") in (None, str(len(body)))
+    return status, headers, body
 
 
 def call_asgi(app, parts=(b"",), **scope):
     """Return (status, headers, body) of one call, with the `parts` of a request's body.
 
     Whatever the specification would not have, asgiref's communicator or this refuses.
+    With a `state` in the scope, the call for the lifespan lasts from before until after.
     """
     scope = {"method": "GET", "path": "/", "headers": [], "query_string": b""} | scope
 
+    async def says(called, kind, answer):
+        await called.send_input({"type": kind})
+        assert await called.receive_output(timeout=5) == {"type": answer}
+
     async def run():
+        if "state" in scope:
+            life = ApplicationCommunicator(
+                app, {"type": "lifespan", "state": scope["state"]}
+            )
+            await says(life, "lifespan.startup", "lifespan.startup.complete")
         called = ApplicationCommunicator(app, {"type": "http"} | scope)
         for number, part in enumerate(parts, 1):
             message = {"type": "http.request", "body": part}
@@ -71,9 +80,14 @@ def call_asgi(app, parts=(b"",), **scope):
             more = message.get("more_body")
         await called.wait()
         assert await called.receive_nothing(), "it goes on after the end of the body"
-        assert all(type(x) is bytes for pair in start["headers"] for x in pair)
-        assert all(name == name.lower() for name, _ in start["headers"])
-        return start["status"], start["headers"], b"".join(pieces)
+        headers, body = start["headers"], b"".join(pieces)
+        assert all(type(x) is bytes for pair in headers for x in pair)
+        assert all(name == name.lower() for name, _ in headers)
+        assert dict(headers).get(b"content-length") in (None, b"%d" % len(body))
+        if "state" in scope:
+            await says(life, "lifespan.shutdown", "lifespan.shutdown.complete")
+            await life.wait()
+        return start["status"], headers, body
 
     return asyncio.run(run())
 

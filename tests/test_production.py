@@ -1,6 +1,8 @@
 """What the pages on production claim: replaced and killed workers, nginx's files."""
 
 import contextlib
+import http.client
+import json
 import os
 import shutil
 import signal
@@ -13,12 +15,14 @@ import psutil
 import pytest
 from mirakuru.exceptions import ProcessFinishedWithError
 from support import HELLO, ROOT, family, serve, wait_until
+from websockets.sync.client import connect
 
 GUNICORNS = [
     ("wsgi", "gunicorn -w 4 slow_app:app"),
     ("asgi", "gunicorn slow_app:app -w 4 -k uvicorn_worker.UvicornWorker"),
 ]
-needs_nginx = pytest.mark.skipif(not shutil.which("nginx"), reason="nginx is not installed")
+NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+needs_nginx = pytest.mark.skipif(not NGINX, reason="nginx is not installed")
 
 
 def request(port=8000):
@@ -43,7 +47,7 @@ def connections(worker):
 
 @contextlib.contextmanager
 def twelve_requests():
-    """Send twelve requests at once; yield what becomes of each, once all are under way."""
+    """Send twelve requests together; yield what becomes of each."""
     with ThreadPoolExecutor(12) as clients:
         responses = [clients.submit(request) for _ in range(12)]
         yield responses
@@ -106,7 +110,7 @@ def test_a_version_that_cannot_start_is_found_by_check_config(tmp_path):
 def nginx(tmp_path):
     """Start the real nginx as the page says, in a copy of its folder."""
     shutil.copytree(ROOT / "nginx", tmp_path / "nginx")
-    command = "nginx -p . -c nginx.conf -e stderr"
+    command = f"{NGINX} -p . -c nginx.conf -e stderr"
     with serve(str(tmp_path / "nginx"), command, "502", "http://127.0.0.1:8080/") as nginx:
         yield nginx
 
@@ -120,6 +124,45 @@ def test_nginx_keeps_its_files_in_its_folder(nginx, tmp_path):
         assert urllib.request.urlopen(url, body).read().endswith(body)
     with pytest.raises(urllib.error.HTTPError, match="413"):
         urllib.request.urlopen(url, bytes(11_000_000))
-    found = {path.name for path in (tmp_path / "nginx").iterdir()} - {"__pycache__"}
-    expected = {"nginx.conf", "access.log", "temp", "nginx.pid"}
-    assert found <= expected and "temporary file" in nginx.log.read_text()
+    found = {path.name for path in (tmp_path / "nginx").iterdir()}
+    made = found - {path.name for path in (ROOT / "nginx").iterdir()}
+    assert (
+        made <= {"access.log", "temp", "nginx.pid"}
+        and "temporary file" in nginx.log.read_text()
+    )
+
+
+@needs_nginx
+def test_nginx_replaces_what_a_client_says_of_itself(nginx, tmp_path):
+    """It keeps its connection to the client, and asks the server to close the other one."""
+    (tmp_path / "headers.py").write_text(
+        "import json\n\n\ndef app(environ, start_response):\n"
+        "    start_response('200 OK', [])\n"
+        "    return [json.dumps(environ, default=str).encode()]\n"
+    )
+    claims = {"Host": "example.org", "Connection": "keep-alive"}
+    claims |= {"X-Forwarded-For": "192.0.2.1", "X-Forwarded-Proto": "https"}
+    client = http.client.HTTPConnection("127.0.0.1", 8080, timeout=20)
+    with serve(str(tmp_path), "gunicorn headers:app"), contextlib.closing(client):
+        ports = set()
+        for _ in range(2):
+            client.request("GET", "/", headers=claims)
+            seen = json.loads(client.getresponse().read())
+            ports.add(client.sock.getsockname()[1])  # it is None if nginx has closed it
+            assert seen["HTTP_HOST"] == "example.org"
+            assert seen["SERVER_PROTOCOL"] == "HTTP/1.1"
+            assert seen["HTTP_X_FORWARDED_FOR"] == "127.0.0.1"
+            assert seen["HTTP_X_FORWARDED_PROTO"] == seen["wsgi.url_scheme"] == "http"
+            assert seen["HTTP_CONNECTION"] == "close" and "HTTP_UPGRADE" not in seen
+        assert len(ports) == 1
+
+
+@needs_nginx
+def test_a_websocket_goes_through_nginx(nginx):
+    with (
+        serve("asgi", "uvicorn websocket_app:app", status="426"),
+        connect("ws://127.0.0.1:8080/", proxy=None) as talk,
+    ):
+        for said in ("é", b"\0"):
+            talk.send(said)
+            assert talk.recv(timeout=20) == said

@@ -6,7 +6,7 @@ gunicorn --threads 12 pool_app:app
 import threading
 import time
 
-pool = threading.BoundedSemaphore(5)  # like the five connections of a database driver
+pool = threading.Semaphore(5)  # like the five connections of a database driver
 
 
 def app(environ, start_response):

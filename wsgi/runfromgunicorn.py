@@ -3,7 +3,11 @@
 python runfromgunicorn.py
 """
 
+import contextlib
+import inspect
+import os
 import pdb
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -12,8 +16,18 @@ from gunicorn.app.base import Application
 from gunicorn.util import import_app, make_fail_app
 
 HERE = Path(__file__).resolve().parent
-# At a breakpoint pdb would take Ctrl-C for itself; this one leaves it to the server.
-sys.breakpointhook = lambda: pdb.Pdb(nosigint=True).set_trace(sys._getframe(1))
+
+
+def stop_here():
+    """Open pdb's prompt. From here on Ctrl-C kills this process immediately.
+
+    Else pdb would take Ctrl-C for itself, and gunicorn would wait until you leave the prompt.
+    """
+    with contextlib.suppress(ValueError):  # only the main thread may set this
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # With stdout given it does without readline, which would leave a terminal that is mute.
+    prompt = pdb.Pdb(stdout=sys.stdout, nosigint=True)
+    prompt.set_trace(inspect.currentframe().f_back)
 
 
 class FromPython(Application):  # gunicorn's own way, see gunicorn.org/custom/
@@ -35,5 +49,6 @@ class FromPython(Application):  # gunicorn's own way, see gunicorn.org/custom/
 
 
 if __name__ == "__main__":
+    os.environ.setdefault("PYTHONBREAKPOINT", "__main__.stop_here")  # unless it is set
     print("Starting wsgi/app.py at http://127.0.0.1:8000 (Ctrl-C ends it)", flush=True)
     FromPython().run()

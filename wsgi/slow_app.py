@@ -8,7 +8,7 @@ import time
 
 def app(environ, start_response):
     body = b"Hello, World!\n"
-    time.sleep(1)
+    time.sleep(1)  # stands for a database's answer: the worker waits for it, too
     headers = [
         ("Content-Type", "text/plain"),
         ("Content-Length", str(len(body))),  # names and values are strings

@@ -34,5 +34,5 @@ def test_two_runs_and_none():
         press(page, "New")
         press(page, "Start")
         press(page, "Exceptions", "tab")
-        message = page.get_by_text("Nothing listens at http://127.0.0.1:8000")
+        message = page.get_by_text("Nothing listens on http://127.0.0.1:8000")
         expect(message).to_contain_text("gunicorn -w 4 slow_app:app", timeout=30_000)

@@ -23,7 +23,7 @@ TAKEN = "python -m http.server 8000 --bind 127.0.0.1 & sleep 1;"
 LISTENS = "& until (echo > /dev/tcp/127.0.0.1/8000) 2> /dev/null; do sleep 0.1; done;"
 ASK = f"{LISTENS} curl -s http://127.0.0.1:8000/"
 BURST = f"{LISTENS} python ../burst.py"
-SILENT = f"{LISTENS} timeout 5 python ../silent_clients.py 60"
+SILENT = f"{LISTENS} timeout 5 python ../nginx/silent_clients.py 60"
 LOCUST = "cd ..; locust --headless -u 4 -r 4 -t 3s --only-summary"
 ON_WINDOWS = """python -c '
 import sys
@@ -35,16 +35,20 @@ sys.meta_path.insert(0, Windows())
 import gunicorn.app.wsgiapp'"""
 MOVED = """sed "1s,.*,#!/moved/.venv/bin/python," $(command -v gunicorn) > $TMPDIR/gunicorn
 chmod +x $TMPDIR/gunicorn; $TMPDIR/gunicorn"""
-OF_ANOTHER = """cp nginx.conf $TMPDIR; cd $TMPDIR; touch access.log; chmod 0 access.log; chmod 777 .
+OF_ANOTHER = """cp nginx.conf $TMPDIR; cd $TMPDIR
+touch access.log; chmod 0 access.log; chmod 777 .
 [ $(id -u) = 0 ] && as='setpriv --reuid 65534 --regid 65534 --clear-groups'
 $as nginx -p . -c nginx.conf -e stderr"""
 SCENES = {  # the message, and what is typed where; `python -S` knows no installed packages
     "gunicorn: command not found": "wsgi$ PATH=/usr/bin:/bin; gunicorn app:app",
     "No module named 'gunicorn'": "wsgi$ python -S runfromgunicorn.py",
     "No module named 'uvicorn'": "asgi$ python -S runfromuvicorn.py",
-    "No module named 'psutil'": "$ python -S -m tools.slots",
+    "No module named 'psutil'": "$ python -S launch.py",
     "bad interpreter": f"wsgi$ {MOVED}",
-    ".venv/bin/python: No such file or directory": "$ cp Makefile requirements.txt $TMPDIR; cd $TMPDIR; mkdir .venv; touch .venv/for-compare; make compare",
+    ".venv/bin/python: No such file or directory": (
+        "$ cp Makefile *.txt $TMPDIR; cd $TMPDIR; mkdir .venv; "
+        "touch .venv/for-compare; make compare"
+    ),
     "No module named 'fcntl'": f"wsgi$ {ON_WINDOWS}",
     "No module named 'app'": "$ gunicorn app:app",
     "Worker failed to boot.": "$ gunicorn app:app",
@@ -52,35 +56,64 @@ SCENES = {  # the message, and what is typed where; `python -S` knows no install
     "Failed to find attribute": "wsgi$ gunicorn app:application",
     "not found in module": "asgi$ uvicorn app:application",
     "Connection in use: ('127.0.0.1', 8000)": f"wsgi$ {TAKEN} gunicorn app:app",
-    "error while attempting to bind on address ('127.0.0.1', 8000)": f"asgi$ {TAKEN} uvicorn app:app",
+    "error while attempting to bind on address ('127.0.0.1', 8000)": (
+        f"asgi$ {TAKEN} uvicorn app:app"
+    ),
     "Address already in use": f"asgi$ {TAKEN} uvicorn app:app --reload",
     "port 8000 is taken by process": f"$ {TAKEN} python compare.py",
-    "Address already in use: ('127.0.0.1', 8089)": f"$ {TAKEN.replace('8000', '8089')} locust",
+    "Address already in use: ('127.0.0.1', 8089)": (
+        f"$ {TAKEN.replace('8000', '8089')} locust"
+    ),
     "Could not find 'locustfile.py'": "wsgi$ locust -f locustfile.py",
     'open() "./access.log" failed (13: Permission denied)': f"nginx$ {OF_ANOTHER}",
     "Listening at: http://0.0.0.0:9000": "wsgi$ PORT=9000 gunicorn app:app",
     "ASGI 'lifespan' protocol appears unsupported.": "asgi$ uvicorn app:app",
-    '"workers" flag is ignored when reloading is enabled.': "asgi$ uvicorn app:app --reload --workers 2",
-    "You must pass the application as an import string": "asgi$ python -c 'import app, uvicorn; uvicorn.run(app.app, workers=2)'",
+    '"workers" flag is ignored when reloading is enabled.': (
+        "asgi$ uvicorn app:app --reload --workers 2"
+    ),
+    "You must pass the application as an import string": (
+        "asgi$ python -c 'import app, uvicorn; uvicorn.run(app.app, workers=2)'"
+    ),
     "missing 1 required positional argument: 'send'": f"asgi$ gunicorn app:app {ASK}",
-    "missing 1 required positional argument: 'start_response'": f"wsgi$ uvicorn app:app {ASK}",
-    "takes 2 positional arguments but 3 were given": f"wsgi$ gunicorn -k asgi app:app {ASK}",
+    "missing 1 required positional argument: 'start_response'": (
+        f"wsgi$ uvicorn app:app {ASK}"
+    ),
+    "takes 2 positional arguments but 3 were given": (
+        f"wsgi$ gunicorn -k asgi app:app {ASK}"
+    ),
     "WORKER TIMEOUT": f"asgi$ gunicorn -k asgi --timeout 1 blocking_app:app {BURST} 6",
     "Perhaps out of memory?": f"wsgi$ gunicorn --timeout 1 app:app {SILENT}",
-    "Child process [1234] died": "asgi$ uvicorn app:app --workers 2 & sleep 2; kill -KILL $(pgrep -P $!); wait",
-    "Connection reset by peer": f"wsgi$ gunicorn slow_app:app {BURST} 4 & sleep 2; kill %1; wait",
-    "Remote end closed connection without response": f"wsgi$ gunicorn slow_app:app {BURST} 3 & sleep 1.5; kill -KILL $(pgrep -P $(jobs -p %1)); wait",
-    "QueuePool limit of size": f"asgi$ uvicorn fastapi_database_app:app {BURST} 60 /declared",
-    "Too many open files": f"wsgi$ (ulimit -n 40; exec gunicorn --threads 4 app:app) {SILENT}",
-    "Nothing listens at http://127.0.0.1:8000": f"wsgi$ {LOCUST}",
-    "Connection refused": f"asgi$ uvicorn app:app --limit-max-requests 40 {LISTENS} {LOCUST}",
+    "Child process [1234] died": (
+        "asgi$ uvicorn app:app --workers 2 & sleep 2; kill -KILL $(pgrep -P $!); wait"
+    ),
+    "Connection reset by peer": (
+        f"wsgi$ gunicorn slow_app:app {BURST} 4 & sleep 2; kill %1; wait"
+    ),
+    "Remote end closed connection without response": (
+        f"wsgi$ gunicorn slow_app:app {BURST} 3 & sleep 1.5; "
+        "kill -KILL $(pgrep -P $(jobs -p %1)); wait"
+    ),
+    "QueuePool limit of size": (
+        f"asgi$ uvicorn fastapi_database_app:app {BURST} 60 /declared"
+    ),
+    "Too many open files": (
+        f"wsgi$ (ulimit -n 40; exec gunicorn --threads 4 app:app) {SILENT}"
+    ),
+    "Nothing listens on http://127.0.0.1:8000": f"wsgi$ {LOCUST}",
+    "Connection refused": (
+        f"asgi$ uvicorn app:app --limit-max-requests 40 {LISTENS} {LOCUST}"
+    ),
     "LocustBadStatusCode(code=500)": f"asgi$ gunicorn app:app {LISTENS} {LOCUST}",
-    "SSL: WRONG_VERSION_NUMBER": f"wsgi$ gunicorn app:app {LISTENS} {LOCUST} --host https://127.0.0.1:8000",
+    "SSL: WRONG_VERSION_NUMBER": (
+        f"wsgi$ gunicorn app:app {LISTENS} {LOCUST} --host https://127.0.0.1:8000"
+    ),
 }
 
 
 def test_every_message_has_its_scene():
-    assert set(MESSAGES) == set(SCENES)
+    without, unused = set(MESSAGES) - set(SCENES), set(SCENES) - set(MESSAGES)
+    assert not without, "messages of the page that no scene brings up"
+    assert not unused, "scenes of messages that the page no longer names"
 
 
 @pytest.mark.parametrize("message", SCENES)
@@ -95,10 +128,16 @@ def test_a_message_comes_up(message):
     with tempfile.TemporaryDirectory() as temp:
         env = os.environ | {"PATH": PATH, "TMPDIR": temp, "NO_COLOR": "1"}
         env["GUNICORN_CMD_ARGS"] = "--no-control-socket"  # it would stay in the home folder
-        shell = pexpect.spawn("bash", ["-c", command], cwd=ROOT / folder, env=env)
+        how = {"env": env, "encoding": "utf-8", "codec_errors": "replace"}
+        shell = pexpect.spawn("bash", ["-c", command], cwd=ROOT / folder, **how)
         try:
-            shell.expect(says, timeout=30)
+            found = shell.expect([says, pexpect.EOF, pexpect.TIMEOUT], timeout=30)
         finally:
             with contextlib.suppress(ProcessLookupError):  # it has ended by itself
                 os.killpg(shell.pid, signal.SIGKILL)
             shell.close(force=True)
+    if found:
+        said = shell.before.replace("\r\n", "\n")
+        pytest.fail(
+            f"{message!r} is not in what this printed:\n{command}\n---\n{said}", False
+        )

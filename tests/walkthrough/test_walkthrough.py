@@ -3,11 +3,16 @@
 Each page is one test, in a copy of the repository of its own. What is printed must be what
 the page shows, line by line. In it `...` stands for anything, bars of any length are alike,
 burst.py's seconds are rounded to whole ones and its equal lines counted. In the rows of
-other tables figures may be off by a sixth; where the page says "On 2 cores" before a table,
-they, and burst.py's seconds, need only be figures. That a row is below its ceiling may be said on a busy machine.
+other tables, and in compare.py's sentences below them, figures may be off by a sixth. If a
+page says "On 2 cores" before a table, they and burst.py's seconds need only be figures. On
+a busy machine it may be said of a row that it is below its ceiling. The versions that pages
+name are compared by tests/test_pages.py, not here.
+
+One page: pytest tests/walkthrough -k conversations. With -s you see what is being typed.
 """
 
 import contextlib
+import itertools
 import os
 import re
 import shutil
@@ -18,22 +23,21 @@ import time
 import pexpect
 import psutil
 import pytest
-from pages import PAGES, steps
+from pages import PAGES, endless, steps
 from support import ROOT
 
 PROMPT = "<ready>"
-NOT_TYPED = "git clone ADDRESS lesson", "cd lesson"  # the fixture `terminals` does
+NOT_TYPED = "git clone URL lesson", "cd lesson"  # the fixture `terminals` does
 CONTROL = re.compile(r"\x1b\[[?\d;]*[A-Za-z]|\x1b[78=>]|\(\.venv\) |" + PROMPT)
-BURST = re.compile(r" *(?:(\d+) )?█+ (\d+\.\d) s")
-ROW = re.compile(r"(█ )?(-|[\d.,]+)( (-|[\d.,]+)){3,}")
-
-
-class Difference(Exception):
-    """What was printed is not what the page shows."""
+BURST = re.compile(r" *(?:(\d+) )?█* ?(\d+\.\d) s(?:  (\S.*))?")
+FIGURE = r"(-|\d[\d,]*(?:\.\d+)?)"
+ROW = re.compile(rf"(?:█ )?{FIGURE}(?: {FIGURE}){{3,}}")
+VERSION = re.compile(r"\b(Python|gunicorn|uvicorn|locust) \d+\.\d+\.\d+", re.IGNORECASE)
+REMARK = re.compile("(Works like|At least|The processor was|No slots|It still worked) .*")
 
 
 class Terminal:
-    """A bash in a terminal, as a reader has it; all `others` are read, too, lest they fill."""
+    """A bash in a terminal, as a reader has it; `others` are read, too, lest they fill."""
 
     def __init__(self, folder, environment, others=()):
         bash = ["--norc", "--noprofile", "--noediting"]
@@ -63,7 +67,7 @@ class Terminal:
         self.bash.sendline(line)
 
     def is_asleep(self):
-        """Return whether all that runs here has printed something and waits, for a while."""
+        """Return whether all that runs here has printed something and waits for a while."""
         for _ in range(5):
             time.sleep(0.1)
             running = psutil.Process(self.bash.pid).children(recursive=True)
@@ -83,34 +87,35 @@ class Terminal:
             time.sleep(0.1)
         return true
 
-    def do(self, step, goes_on):
-        """Type what a Step has typed; return when it has printed what the page shows.
+    def do(self, step):
+        """Type what a Step has typed, and wait until it has printed what the page shows.
 
-        If it `goes_on` then, like a server, it must also have come to rest.
+        If it goes on then, like a server, it must also have come to rest. Return None, or
+        what was printed instead of what the page shows.
         """
         inside = re.match(r"(>>>|>|\(Pdb\)) (.*)", step.typed)
         if step.typed in ("^C", "^D"):
             self.bash.sendcontrol(step.typed[1].lower())
         elif inside:  # typed into the program that runs
             if not self.wait_for(lambda: self.is_idle(f"{inside[1]} ")):
-                raise Difference(self.printed)
+                return self.printed
             self.send(inside[2])
         elif step.typed:
             if not self.wait_for(self.is_idle):
-                raise Difference(f"{self.printed}... and something still runs here")
+                return f"{self.printed}... and something still runs here"
             self.send(step.typed)
-        if goes_on or inside:
+        if step.typed == "" or step.goes_on or inside:
             if not self.wait_for(lambda: agrees(step, self.read(), whole=False)):
-                raise Difference(self.printed)
+                return self.printed
             if not inside:
                 self.wait_for(self.is_asleep, seconds=5)
                 self.printed = ""  # what comes later is shown later
-        else:
-            silent = step.typed in ("^C", "^D") and not step.printed
-            if not self.wait_for(self.is_idle, seconds=600) or not (
-                silent or agrees(step, self.printed)
-            ):
-                raise Difference(self.printed)
+            return None
+        if not self.wait_for(self.is_idle, seconds=600):
+            return f"{self.printed}... and it still runs after ten minutes"
+        if step.typed in ("^C", "^D") and not step.printed:
+            return None  # what a server says when it is stopped need not be shown
+        return None if agrees(step, self.printed) else self.printed
 
 
 def lines(text):
@@ -120,14 +125,21 @@ def lines(text):
         line = CONTROL.sub("", line.rsplit("\r", 1)[-1])
         burst = BURST.fullmatch(line)
         if burst:
-            found += [f"{round(float(burst[2]))} s"] * int(burst[1] or 1)
+            what = f"{round(float(burst[2]))} s {burst[3] or ''}".strip()
+            found += [what] * int(burst[1] or 1)
         elif not re.match("Making the virtual environment|  Below its ceiling", line):
             line = re.sub("█+", "█", re.sub(" +", " ", line)).strip()
             line = re.sub(r"\d+ cores;", "cores;", line)
-            found.append(re.sub(r"Python 3\.[\d.]+", "Python 3", line))
+            found.append(VERSION.sub(r"\1", line))
     while found and not found[-1]:
         found.pop()
     return found
+
+
+def counted(text):
+    """Return the lines of the `text` for a reader: equal ones once, with their number."""
+    groups = [(line, len([*same])) for line, same in itertools.groupby(lines(text))]
+    return [f"{number} x {line}" if number > 1 else line for line, number in groups]
 
 
 def agrees(step, printed, whole=True):
@@ -138,11 +150,12 @@ def agrees(step, printed, whole=True):
     for line in lines(step.printed):
         if line == "...":
             pattern += r"(?:.*\n)*?"
-        elif step.cores and re.fullmatch(r"\d+ s", line):
-            pattern += r"\d+ s\n"
-        elif ROW.fullmatch(line):
-            pattern += re.sub(r"(-|[\d.,]+)", r"(-|[\\d.,]+)", line) + r"\n"
-            figures += re.findall(r"(-|[\d.,]+)", line)
+        elif step.cores and re.match(r"\d+ s\b", line):
+            pattern += r"\d+" + re.escape(line.lstrip("0123456789")) + r"\n"
+        elif ROW.fullmatch(line) or REMARK.fullmatch(line):
+            words = re.split(FIGURE, line)  # every second one is a figure
+            pattern += FIGURE.join(map(re.escape, words[::2])) + r"\n"
+            figures += words[1::2]
         else:
             pattern += re.escape(line).replace(r"\.\.\.", ".*?") + r"\n"
     text = "".join(f"{line}\n" for line in lines(printed))
@@ -158,12 +171,22 @@ def near(actual, expected, step):
     return step.cores or abs(actual - expected) <= expected / 6
 
 
+class Terminals(dict):
+    """Terminals in the `folder` of a lesson, each opened when the page first names it."""
+
+    def __init__(self, folder, environment):
+        self.folder, self.environment = folder, environment
+
+    def __missing__(self, name):
+        place = self.folder / name
+        place = place if place.is_dir() else self.folder
+        self[name] = Terminal(place, self.environment, self.values())
+        return self[name]
+
+
 @pytest.fixture
 def terminals(tmp_path):
-    """Terminals in a clone of the repository, each opened when the page first names it.
-
-    With the clone goes the .venv that `make walkthrough` has just made.
-    """
+    """Terminals in a clone of the repository, with the .venv of `make walkthrough`."""
     folder = tmp_path / "lesson"
     shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(".*", "__pycache__"))
     for git in ("init -q", "add -A", "-c user.name=a -c user.email=a commit -qm a"):
@@ -178,15 +201,7 @@ def terminals(tmp_path):
     env = os.environ | {"TERM": "xterm", "PYTHON_BASIC_REPL": "1"}
     path = [p for p in env["PATH"].split(":") if ".venv" not in p]
     env["PATH"] = ":".join([str(tmp_path / "bin"), *path, "/usr/sbin"])
-
-    class Terminals(dict):
-        def __missing__(self, name):
-            place = folder / name if (folder / name).is_dir() else folder
-            self[name] = Terminal(place, env, self.values())
-            return self[name]
-
-    terminals = Terminals()
-    terminals.folder, terminals.path = folder, env["PATH"]
+    terminals = Terminals(folder, env)
     yield terminals
     for terminal in terminals.values():
         for _ in range(2):  # a test that has failed may leave anything
@@ -216,9 +231,11 @@ def test_page(terminals, page):
     todo = [step for step in steps(page) if step.typed not in NOT_TYPED]
     programs = {step.typed.split()[0] for step in todo if step.typed and not step.edits}
     for program in programs & {"nginx", "wrk"}:
-        if not shutil.which(program, path=terminals.path):
+        if not shutil.which(program, path=terminals.environment["PATH"]):
             pytest.skip(f"{program} is not installed")
-    for number, step in enumerate(todo):
+    if found := endless(todo):
+        pytest.fail("\n".join([page, *found]), pytrace=False)
+    for step in todo:
         where = f"{page}, line {step.line}: {step.terminal}$ {step.typed}"
         print(where, flush=True)
         if step.edits == "file":
@@ -227,13 +244,10 @@ def test_page(terminals, page):
             edit(terminals.folder / step.terminal, step.typed)
         if step.edits:
             continue
-        later = [s.typed for s in todo[number + 1 :] if s.terminal == step.terminal]
-        goes_on = step.typed == "" or bool(re.match(r"\^|>|\(Pdb|$", [*later, "exit"][0]))
-        try:
-            terminals[step.terminal].do(step, goes_on)
-        except Difference as difference:
-            expected, actual = lines(step.printed), lines(str(difference))
-            parts = [where, "--- expected:", *expected, "--- actual:", *actual]
-            pytest.fail("\n".join(parts), pytrace=False)
+        actual = terminals[step.terminal].do(step)
+        if actual is not None:
+            shown = ["--- the page:", *counted(step.printed)]
+            printed = ["--- printed:", *counted(actual)]
+            pytest.fail("\n".join([where, *shown, *printed]), pytrace=False)
     for name, terminal in terminals.items():
         assert terminal.is_idle(), f"the page leaves something running at {name}$"

@@ -1,8 +1,8 @@
 """Opens connections to this machine, and says nothing on them for a minute.
 
-python silent_clients.py 4              four of them, to port 8000
-python silent_clients.py 200 --port 8080
-python silent_clients.py 4 --say G      each sends the first letter of a request
+python silent_clients.py 4                 four of them, to port 8000
+python silent_clients.py 200 --port 8080   as many to nginx, which stands in front
+python silent_clients.py 4 --say G         each sends the first letter of a request
 """
 
 import argparse
@@ -34,8 +34,10 @@ def main():
         print(f"{len(clients)} connections to port {options.port} are open and silent,",
               "for a minute.", flush=True)  # fmt: skip
         time.sleep(60)
-    except OSError as error:
-        sys.exit(f"{error.strerror}. Does a server listen at port {options.port}?")
+    except ConnectionRefusedError:
+        sys.exit(f"Connection refused. Does a server listen on port {options.port}?")
+    except OSError as error:  # for example more of them than files may be open
+        sys.exit(f"{error.strerror}.")
     except KeyboardInterrupt:
         sys.exit(0)
 
