@@ -61,8 +61,6 @@ def leave_nothing():
 
     def end(number, _):
         kill_started()
-        if sys.stdout.isatty():
-            os.write(1, b"\r\033[K")  # over the line that shows the progress
         os._exit(128 + number)
 
     for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):

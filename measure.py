@@ -241,13 +241,13 @@ def slots(result, users):
         return f"It still worked {result.alone[0]:.1f} s after its last response."
     if statistics.mean(result.alone) > 1.25 * one:
         return (
-            f"No slots: alone it took {min(result.alone):.2g} to {max(result.alone):.2g} s."
+            f"No slots: alone it took {min(result.alone):.2f} to {max(result.alone):.2f} s."
         )
     starved = result.machine > 0.85 * CORES and cores > 0.2 * CORES
     if result.process > 0.85 or cores > 0.8 * CORES or starved:
         what = f"all {CORES} cores were busy"
         what = "one process used a whole core" if result.process > 0.85 else what
-        each = f"{1000 * result.server / rate:.2g} ms per request"
+        each = f"{round(1000 * result.server / rate, 1):g} ms per request"
         return f"The processor was the limit, not slots: {each}, and {what}."
     if not result.unserved and result.inside < 0.85 * users:
         who = f"only {result.inside:.0f} of {users} users were in the server"

@@ -5,7 +5,7 @@ import time
 import pytest
 from playwright.sync_api import expect
 
-from tools.screenshot import both_runs, find_browser, opened_page, press
+from figures.screenshot import SERVERS, find_browser, loaded, opened_page, press
 
 needs_browser = pytest.mark.skipif(
     not find_browser(), reason="no Chromium or Chrome is installed"
@@ -20,16 +20,16 @@ def test_two_runs_and_none():
         host = page.locator("input[name=host]")
         expect(host).to_have_value("http://127.0.0.1:8000")
 
-        servers = iter(["gunicorn", "uvicorn"])
-        for _ in both_runs(page):
-            time.sleep(6)
-            press(page, "Statistics", "tab")
-            row = page.get_by_role("cell", name=f"/ ({next(servers)})", exact=True)
-            expect(row).to_be_visible()
-            press(page, "Failures", "tab")
-            expect(page.get_by_role("row")).to_have_count(1)  # the table's head
-            press(page, "Charts", "tab")
-            expect(page.locator("canvas").first).to_be_visible()
+        for folder, command, _ in SERVERS:
+            with loaded(page, folder, command):
+                time.sleep(6)
+                press(page, "Statistics", "tab")
+                name = f"/ ({command.split()[0]})"
+                expect(page.get_by_role("cell", name=name, exact=True)).to_be_visible()
+                press(page, "Failures", "tab")
+                expect(page.get_by_role("row")).to_have_count(1)  # the table's head
+                press(page, "Charts", "tab")
+                expect(page.locator("canvas").first).to_be_visible()
 
         press(page, "New")
         press(page, "Start")

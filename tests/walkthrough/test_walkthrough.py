@@ -27,7 +27,7 @@ from pages import PAGES, endless, steps
 from support import ROOT
 
 PROMPT = "<ready>"
-NOT_TYPED = "git clone ADDRESS lesson", "cd lesson"  # the fixture `terminals` does
+NOT_TYPED = "git clone URL lesson", "cd lesson"  # the fixture `terminals` does
 CONTROL = re.compile(r"\x1b\[[?\d;]*[A-Za-z]|\x1b[78=>]|\(\.venv\) |" + PROMPT)
 BURST = re.compile(r" *(?:(\d+) )?█* ?(\d+\.\d) s(?:  (\S.*))?")
 FIGURE = r"(-|\d[\d,]*(?:\.\d+)?)"

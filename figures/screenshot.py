@@ -1,6 +1,6 @@
 """Takes the picture of Locust's charts in the README, as a person would.
 
-python -m tools.screenshot      takes docs/images/wsgi-vs-asgi.png, in three minutes
+python -m figures.screenshot      takes docs/images/wsgi-vs-asgi.png, in three minutes
 
 A server, Locust, Start; a minute later Stop, the other server, New, Start. It needs
 requirements-dev.txt and Chromium or Chrome.
@@ -14,13 +14,24 @@ import time
 from mirakuru import AlreadyRunning, HTTPExecutor
 from playwright.sync_api import sync_playwright
 
-from server import ROOT, leave_nothing, running
+from figures.svg import IMAGES
+from launch import ROOT, leave_nothing, running
 
-SERVERS = {"wsgi": "gunicorn -w 4 slow_app:app", "asgi": "uvicorn slow_app:app --workers 4"}
+SERVERS = [  # folder, command, and where it is written on the charts: pixels from the left
+    ("wsgi", "gunicorn -w 4 slow_app:app", 70),
+    ("asgi", "uvicorn slow_app:app --workers 4", 390),
+]
 PAGE = "http://127.0.0.1:8089/"
 LOCUST = [sys.executable, "-m", "locust", "-f", "locustfile.py"]
 BROWSERS = "chromium", "chromium-browser", "google-chrome", "chrome"
 QUIET = ["--no-sandbox", "--disable-background-networking"]
+WRITE = """([words, left, top]) => {
+    const label = document.createElement("div");
+    label.textContent = words;
+    label.style = `position: absolute; left: ${left}px; top: ${top}px; z-index: 1;
+        font: 600 13px Menlo, Consolas, monospace; color: #1f2328`;
+    document.body.append(label);
+}"""
 
 
 def find_browser():
@@ -49,7 +60,7 @@ def opened_page():
             yield page
             browser.close()
     except AlreadyRunning:
-        sys.exit("Port 8089 is taken, perhaps by another Locust. End that first.")
+        sys.exit("Port 8089 is taken, perhaps by another Locust. Stop that first.")
 
 
 def press(page, name, kind="button"):
@@ -57,30 +68,41 @@ def press(page, name, kind="button"):
     page.get_by_role(kind, name=name, exact=True).first.click()
 
 
-def both_runs(page):
-    """Load each of SERVERS from the page; yield while it runs, then stop it."""
-    for number, (folder, command) in enumerate(SERVERS.items()):
-        with running(ROOT / folder, command):
-            if number:
-                press(page, "New")
-            press(page, "Start")
-            press(page, "Charts", "tab")
-            yield
-            press(page, "Stop")
-            page.get_by_role("button", name="New", exact=True).wait_for()
+@contextlib.contextmanager
+def loaded(page, folder, command):
+    """Start the server, and load it from the page while the block lasts."""
+    new = page.get_by_role("button", name="New", exact=True)
+    with running(ROOT / folder, command):
+        if new.is_visible():  # there was a run before
+            new.click()
+        press(page, "Start")
+        press(page, "Charts", "tab")
+        yield
+        press(page, "Stop")
+        new.wait_for()
+
+
+def write_commands(page, charts):
+    """Write on each of the charts, which are boxes in pixels, which command ran when."""
+    for chart in charts:
+        for _, command, left in SERVERS:
+            where = [chart["x"] + left, chart["y"] + 52]
+            page.evaluate(WRITE, [command, *where])
 
 
 def main():
     """Take the picture, or exit with a sentence if something is missing."""
     leave_nothing()
     with opened_page() as page:
-        for _ in both_runs(page):
-            time.sleep(75)  # 100 users come within 50
+        for folder, command, _ in SERVERS:
+            with loaded(page, folder, command):
+                time.sleep(75)  # 100 users come within 50
         page.set_viewport_size({"width": 700, "height": 1100})  # as wide as on the page
         time.sleep(2)  # until the charts have their new width
         rates, times = (page.locator("canvas").nth(n).bounding_box() for n in (0, 1))
+        write_commands(page, [rates, times])
         rates["height"] = times["y"] - rates["y"] + 260  # without the empty space below
-        page.screenshot(path=ROOT / "docs/images/wsgi-vs-asgi.png", clip=rates)
+        page.screenshot(path=IMAGES / "wsgi-vs-asgi.png", clip=rates)
 
 
 if __name__ == "__main__":
