@@ -22,9 +22,14 @@ PATH = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}:/usr/sbin"
 TAKEN = "python -m http.server 8000 --bind 127.0.0.1 & sleep 1;"
 LISTENS = "& until (echo > /dev/tcp/127.0.0.1/8000) 2> /dev/null; do sleep 0.1; done;"
 ASK = f"{LISTENS} curl -s http://127.0.0.1:8000/"
+ASKED = (
+    f"(true {LISTENS} curl -s http://127.0.0.1:8000/) &"  # so that a server can come last
+)
+CTRL_C = "(sleep {}; kill -INT -- -$$) & exec"  # to all processes of the terminal
 BURST = f"{LISTENS} python ../burst.py"
 SILENT = f"{LISTENS} timeout 5 python ../nginx/silent_clients.py 60"
 LOCUST = "cd ..; locust --headless -u 4 -r 4 -t 3s --only-summary"
+STOPS = "sed 's/^    body = .*/&; breakpoint()/' app.py > $TMPDIR/stops.py; cd $TMPDIR;"
 ON_WINDOWS = """python -c '
 import sys
 class Windows:
@@ -61,19 +66,30 @@ SCENES = {  # the message, and what is typed where; `python -S` knows no install
     ),
     "Address already in use": f"asgi$ {TAKEN} uvicorn app:app --reload",
     "port 8000 is taken by process": f"$ {TAKEN} python compare.py",
+    "It was paused by Ctrl-Z.": f"$ {TAKEN} kill -STOP $!; python compare.py",
+    "Can't connect to ('192.0.2.1', 8000)": "wsgi$ gunicorn --bind 192.0.2.1:8000 app:app",
     "Address already in use: ('127.0.0.1', 8089)": (
         f"$ {TAKEN.replace('8000', '8089')} locust"
     ),
     "Could not find 'locustfile.py'": "wsgi$ locust -f locustfile.py",
     'open() "./access.log" failed (13: Permission denied)': f"nginx$ {OF_ANOTHER}",
+    "http_protocols includes h2 but the h2 package is not installed.": (
+        "wsgi$ gunicorn --http-protocols h2,h1 app:app"
+    ),
+    "has host bits set": "wsgi$ gunicorn --forwarded-allow-ips 10.1.2.3/8 app:app",
+    "No usable temporary directory found": "wsgi$ ulimit -f 0; gunicorn app:app",
     "Listening at: http://0.0.0.0:9000": "wsgi$ PORT=9000 gunicorn app:app",
-    "ASGI 'lifespan' protocol appears unsupported.": "asgi$ uvicorn app:app",
     '"workers" flag is ignored when reloading is enabled.': (
         "asgi$ uvicorn app:app --reload --workers 2"
     ),
     "You must pass the application as an import string": (
         "asgi$ python -c 'import app, uvicorn; uvicorn.run(app.app, workers=2)'"
     ),
+    "ASGI worker does not use threads configuration.": (
+        "asgi$ gunicorn -k asgi --threads 4 app:app"
+    ),
+    "(Pdb)": f"wsgi$ {STOPS} {ASKED} gunicorn stops:app",
+    "bdb.BdbQuit": f"wsgi$ {STOPS} gunicorn stops:app {ASK}",
     "missing 1 required positional argument: 'send'": f"asgi$ gunicorn app:app {ASK}",
     "missing 1 required positional argument: 'start_response'": (
         f"wsgi$ uvicorn app:app {ASK}"
@@ -81,10 +97,25 @@ SCENES = {  # the message, and what is typed where; `python -S` knows no install
     "takes 2 positional arguments but 3 were given": (
         f"wsgi$ gunicorn -k asgi app:app {ASK}"
     ),
+    "Invalid HTTP request received.": (
+        f"asgi$ uvicorn app:app {LISTENS} curl -sk https://127.0.0.1:8000/"
+    ),
+    "Invalid request from ip=127.0.0.1": (
+        f"wsgi$ gunicorn app:app {LISTENS} curl -sk https://127.0.0.1:8000/"
+    ),
+    "No supported WebSocket library detected.": (
+        f"asgi$ uvicorn websocket_app:app --ws none {LISTENS} "
+        "python -m websockets ws://127.0.0.1:8000/"
+    ),
+    "Unsupported upgrade request.": f"asgi$ uvicorn app:app {ASK} --http2",
+    "does not start with SCRIPT_NAME": f"wsgi$ SCRIPT_NAME=/api gunicorn app:app {ASK}",
     "WORKER TIMEOUT": f"asgi$ gunicorn -k asgi --timeout 1 blocking_app:app {BURST} 6",
     "Perhaps out of memory?": f"wsgi$ gunicorn --timeout 1 app:app {SILENT}",
     "Child process [1234] died": (
         "asgi$ uvicorn app:app --workers 2 & sleep 2; kill -KILL $(pgrep -P $!); wait"
+    ),
+    "Exceeded concurrency limit.": (
+        f"asgi$ uvicorn slow_app:app --limit-concurrency 2 {BURST} 4"
     ),
     "Connection reset by peer": (
         f"wsgi$ gunicorn slow_app:app {BURST} 4 & sleep 2; kill %1; wait"
@@ -99,13 +130,43 @@ SCENES = {  # the message, and what is typed where; `python -S` knows no install
     "Too many open files": (
         f"wsgi$ (ulimit -n 40; exec gunicorn --threads 4 app:app) {SILENT}"
     ),
-    "Nothing listens on http://127.0.0.1:8000": f"wsgi$ {LOCUST}",
+    "Connection refused. Does a server run there?": "$ python burst.py",
+    "Nothing listens on http://127.0.0.1:8000.": f"wsgi$ {LOCUST}",
     "Connection refused": (
         f"asgi$ uvicorn app:app --limit-max-requests 40 {LISTENS} {LOCUST}"
+    ),
+    "It has exited by itself, with code": "$ python compare.py 'asgi$ uvicorn nothing:app'",
+    "It has stopped by itself.": (
+        "$ python compare.py 'asgi$ uvicorn app:app --limit-max-requests 300'"
+    ),
+    "Nothing listens on port 8000 after 20 seconds.": (
+        "$ python compare.py 'asgi$ uvicorn app:app --port 8001'"
+    ),
+    "is no good: 404.": (
+        "$ python compare.py 'asgi$ uvicorn fastapi_app:app' --path /nothing"
     ),
     "LocustBadStatusCode(code=500)": f"asgi$ gunicorn app:app {LISTENS} {LOCUST}",
     "SSL: WRONG_VERSION_NUMBER": (
         f"wsgi$ gunicorn app:app {LISTENS} {LOCUST} --host https://127.0.0.1:8000"
+    ),
+    "Cannot assign requested address": (  # as it is for a client that has no port left
+        "$ python -c 'import socket; "
+        's = socket.create_connection(("127.0.0.1", 9), source_address=("192.0.2.1", 0))\''
+    ),
+    "ASGI 'lifespan' protocol appears unsupported.": "asgi$ uvicorn app:app",
+    "Control socket listening at": "wsgi$ GUNICORN_CMD_ARGS= HOME=$TMPDIR gunicorn app:app",
+    "Bad file descriptor": (
+        f"asgi$ {CTRL_C.format(5)} gunicorn -w 2 -k uvicorn_worker.UvicornWorker app:app"
+    ),
+    "was sent SIGINT!": (
+        f"asgi$ {CTRL_C.format(5)} gunicorn -w 2 -k uvicorn_worker.UvicornWorker app:app"
+    ),
+    "SystemExit: 0": f"wsgi$ {CTRL_C.format(4)} gunicorn -k gevent app:app",
+    "KeyboardInterrupt": f"$ {CTRL_C.format(5)} locust",
+    "Shutting down (exit code 1)": f"wsgi$ {LOCUST}",
+    "Waiting for connections to close.": (
+        f"asgi$ uvicorn stream_app:app {LISTENS} "
+        "curl -sN http://127.0.0.1:8000/ & sleep 2; kill %1; wait"
     ),
 }
 
