@@ -17,7 +17,7 @@ if __name__ == "__main__":  # Ctrl-C during the imports: no traceback
 try:
     from measure import CORES, measure, slots  # first: Locust patches the standard library
 except ModuleNotFoundError as error:
-    if error.name != "locust":
+    if error.name not in ("gevent", "locust"):
         raise
     sys.exit("Locust is missing. Activate the environment: . .venv/bin/activate\n"
              "If there is none yet, make it: make compare")  # fmt: skip
@@ -61,7 +61,7 @@ class Row(NamedTuple):
         return None if self.slots is None else min(self.slots, users) / self.takes
 
     def is_as_expected(self, seconds):
-        """Return whether the slots are known, and a request takes the `seconds` it should."""
+        """Return whether the slots are known, and a request takes as long as it should."""
         return self.slots is not None and abs(seconds - self.takes) < 0.4
 
 
