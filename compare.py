@@ -125,7 +125,7 @@ def remarks(row, result, users, seconds):
     elif result.alone and result.rate:
         yield slots(result, users)
     elif ceiling and not result.errors and 0 < result.rate < 0.95 * ceiling - 1 / seconds:
-        yield "Below its ceiling: a busy machine, another load here, or fewer slots."
+        yield "Below its ceiling: a busy machine, another load, users who pause, or fewer slots."
     for error in result.errors:
         yield f"FAILED {error.occurrences} times: {error.error}"
 
@@ -170,6 +170,9 @@ def named_rows(name, users):
     for rows in waiting, COMPUTING_ROWS:
         if found := [row for row in rows if name in str(row)]:
             return found
+    if re.search(r"\s|://", name):
+        example = "'../shop$ uvicorn main:app', or http://127.0.0.1:9000/orders"
+        raise ValueError(f"name a folder and a command, or an address: {example}")
     lines = "\n".join(f"    {row}" for row in waiting + COMPUTING_ROWS)
     raise ValueError(f"no row has '{name}' in it. The rows are\n{lines}")
 

@@ -154,7 +154,7 @@ def said(log):
     text = re.sub(r"\x1b\[[\d;]*m", "", log.read().decode(errors="replace"))  # no colours
     lines = text.splitlines()
     errors = [n for n, line in enumerate(lines, 1) if re.match(r"\w+Error\b|Failed", line)]
-    last = errors[0] if errors else len(lines)
+    last = errors[0] + 2 if errors else len(lines)  # and what it says after its name
     return "\n    ".join([" It said:", *lines[max(0, last - 8) : last]]) if lines else ""
 
 
