@@ -125,7 +125,8 @@ def remarks(row, result, users, seconds):
     elif result.alone and result.rate:
         yield slots(result, users)
     elif ceiling and not result.errors and 0 < result.rate < 0.95 * ceiling - 1 / seconds:
-        yield "Below its ceiling: a busy machine, another load, users who pause, or fewer slots."
+        why = "a busy machine, another load, users who pause, or fewer slots"
+        yield f"Below its ceiling: {why}."
     for error in result.errors:
         yield f"FAILED {error.occurrences} times: {error.error}"
 
