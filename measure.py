@@ -129,7 +129,7 @@ class Load:
         """
         ends = sorted(end for _, _, end in self.requests if end > begin)
         longest = max((b - a for a, b in itertools.pairwise(ends)), default=0)
-        return longest > 0.5 * self.good.total.avg_response_time / 1000
+        return longest > 0.35 * self.good.total.avg_response_time / 1000
 
     def inside(self, begin, end):
         """Return how many users were waiting for a response, on average in that time."""
