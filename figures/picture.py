@@ -17,7 +17,7 @@ REQUESTS = 8
 TAKES = 1  # seconds for which the applications have a request in progress
 PANELS = [  # title, folder, command
     ("WSGI, four sync workers", "wsgi", "gunicorn -w 4 slow_app:app"),
-    ("ASGI, four event loops", "asgi", "uvicorn slow_app:app --workers 4"),
+    ("ASGI, one event loop", "asgi", "uvicorn slow_app:app"),
     ("WSGI, eight threads", "wsgi", "gunicorn --threads 8 slow_app:app"),
     ("ASGI, one blocked loop", "asgi", "uvicorn blocking_app:app"),
 ]

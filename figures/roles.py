@@ -78,10 +78,10 @@ def threads(how_many=4):
 
 def greenlets(how_many=8):
     """Return the drawing of a worker with so many greenlets in one thread."""
-    inside = dots("queue", grid(2, REQUESTS - how_many, 156, 73))
-    thread = box(206, 48, 128, 72, "line", 36)
-    worker = [inside, thread, slots(grid(4, how_many, 229, 71, 27), 22)]
-    return variant("greenlets in one thread", "a slot per greenlet", 0, worker)
+    thread = box(175, 48, 128, 72, "line", 36)
+    worker = [thread, slots(grid(4, how_many, 198, 71, 27), 22)]
+    on_port = REQUESTS - how_many
+    return variant("greenlets in one thread", "a slot per greenlet", on_port, worker)
 
 
 def event_loop():
@@ -105,7 +105,7 @@ def roles():
         group(right, 252, threads()),
         group(0, 440, greenlets()),
         group(right, 440, event_loop()),
-        text("With threads or greenlets, a queue forms inside the worker.", 0, 640),
+        text("A worker with threads accepts more than it has slots for: a queue inside it.", 0, 640),
     ]
     return document(HEIGHT, TITLE, parts)
 
