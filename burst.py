@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from http.client import HTTPConnection, HTTPException
+from http.client import BadStatusLine, HTTPConnection, HTTPException
 from urllib.parse import quote, urljoin, urlsplit
 
 URL = "http://127.0.0.1:8000/"
@@ -28,8 +28,8 @@ def address(text):
     url = urlsplit(urljoin(URL, text))
     if url.scheme != "http" or url.hostname not in HERE:
         raise argparse.ArgumentTypeError(f"{text} is no http:// on this machine; {URL} is")
-    if url.port == 0:  # and one that is no number raises ValueError by itself
-        raise ValueError
+    if url.port == 0:  # one that is no number raises ValueError by itself
+        raise argparse.ArgumentTypeError(f"{text} has no port that can be")
     path, query = quote(url.path or "/", "/%:@&=+,;~"), quote(url.query, "/%?=&+,;:@~")
     return url._replace(path=path, query=query, fragment="")
 
@@ -59,7 +59,8 @@ def ask(url, headers=(), timeout=None):
     except TimeoutError:
         return f"no response within {limit} s"
     except (OSError, HTTPException, ValueError) as error:
-        return getattr(error, "strerror", None) or str(error) or type(error).__name__
+        why = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
+        return f"no HTTP: {why}" if type(error) is BadStatusLine else why
     finally:
         connection.close()
     where = response.headers.get("Location")

@@ -17,7 +17,7 @@ if __name__ == "__main__":  # Ctrl-C during the imports: no traceback
 try:
     from measure import CORES, measure, slots  # first: Locust patches the standard library
 except ModuleNotFoundError as error:
-    if error.name != "locust":
+    if error.name not in ("gevent", "locust"):
         raise
     sys.exit("Locust is missing. Activate the environment: . .venv/bin/activate\n"
              "If there is none yet, make it: make compare")  # fmt: skip
@@ -61,7 +61,7 @@ class Row(NamedTuple):
         return None if self.slots is None else min(self.slots, users) / self.takes
 
     def is_as_expected(self, seconds):
-        """Return whether the slots are known, and a request takes the `seconds` it should."""
+        """Return whether the slots are known, and a request takes as long as it should."""
         return self.slots is not None and abs(seconds - self.takes) < 0.4
 
 
@@ -125,7 +125,8 @@ def remarks(row, result, users, seconds):
     elif result.alone and result.rate:
         yield slots(result, users)
     elif ceiling and not result.errors and 0 < result.rate < 0.95 * ceiling - 1 / seconds:
-        yield "Below its ceiling: a busy machine, another load here, or fewer slots."
+        why = "a busy machine, another load, users who pause, or fewer slots"
+        yield f"Below its ceiling: {why}."
     for error in result.errors:
         yield f"FAILED {error.occurrences} times: {error.error}"
 
@@ -170,6 +171,9 @@ def named_rows(name, users):
     for rows in waiting, COMPUTING_ROWS:
         if found := [row for row in rows if name in str(row)]:
             return found
+    if re.search(r"\s|://", name):
+        example = "'../shop$ uvicorn main:app', or http://127.0.0.1:9000/orders"
+        raise ValueError(f"name a folder and a command, or an address: {example}")
     lines = "\n".join(f"    {row}" for row in waiting + COMPUTING_ROWS)
     raise ValueError(f"no row has '{name}' in it. The rows are\n{lines}")
 

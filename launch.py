@@ -57,7 +57,7 @@ def kill_started(server=None):
 
 
 def leave_nothing():
-    """Let Ctrl-C, a closed terminal and the like kill all that was started, at any moment."""
+    """Let Ctrl-C, a closed terminal and the like kill all that was started, at any time."""
 
     def end(number, _):
         kill_started()
@@ -133,7 +133,8 @@ class Server(TCPExecutor):
             return f"Nothing listens on port {self.port} after 20 seconds."
         begin = time.monotonic()
         if not listening(self.port, started(self)):
-            return f"Not this, but another program listens on port {self.port}: {whose(self.port)}"
+            who = whose(self.port)
+            return f"Not this, but another program listens on port {self.port}: {who}"
         wrong = ask(url, headers, timeout=20)
         self.first = time.monotonic() - begin
         return f"{url.geturl()} is no good: {wrong}." if wrong else None
@@ -153,7 +154,7 @@ def said(log):
     text = re.sub(r"\x1b\[[\d;]*m", "", log.read().decode(errors="replace"))  # no colours
     lines = text.splitlines()
     errors = [n for n, line in enumerate(lines, 1) if re.match(r"\w+Error\b|Failed", line)]
-    last = errors[0] if errors else len(lines)
+    last = errors[0] + 2 if errors else len(lines)  # and what it says after its name
     return "\n    ".join([" It said:", *lines[max(0, last - 8) : last]]) if lines else ""
 
 

@@ -239,25 +239,25 @@ def slots(result, users):
         return f"No slots: others have {result.strangers} connections to this server, too."
     if result.alone[0] > 1.5 * one + 0.3:
         return f"It still worked {result.alone[0]:.1f} s after its last response."
-    if statistics.mean(result.alone) > 1.25 * one:
-        return (
-            f"No slots: alone it took {min(result.alone):.2f} to {max(result.alone):.2f} s."
-        )
-    starved = result.machine > 0.85 * CORES and cores > 0.2 * CORES
-    if result.process > 0.85 or cores > 0.8 * CORES or starved:
+    inside = users if result.unserved else result.inside
+    full = result.machine > 0.85 * CORES and (cores > 0.2 * CORES or inside < 0.85 * users)
+    if result.process > 0.85 or cores > 0.8 * CORES or full:
         what = f"all {CORES} cores were busy"
         what = "one process used a whole core" if result.process > 0.85 else what
         each = f"{round(1000 * result.server / rate, 1):g} ms per request"
         return f"The processor was the limit, not slots: {each}, and {what}."
-    if not result.unserved and result.inside < 0.85 * users:
-        who = f"only {result.inside:.0f} of {users} users were in the server"
+    least, most = min(result.alone), max(result.alone)
+    if statistics.mean(result.alone) > 1.25 * one and most > least + 0.05:
+        return f"No slots: alone it took {least:.2f} to {most:.2f} s."
+    if inside < 0.85 * users:
+        who = f"only {inside:.0f} of {users} users were in the server"
         return f"No slots: {who}; the others paused."
     if not result.unserved and abs(rate * result.mean - result.inside) > 0.15 * users:
         law = f"{rate:.1f} responses per second x {result.mean:.1f} s"
         return f"No slots: {law} are not {users} users. Count for longer: --seconds 60."
     if found < 0.7:
         return "No slots: together requests take longer than one after another."
-    if 3 * found > users:
+    if 3 * found > 1.1 * users:
         return f"At least {found:.0f} slots. To be sure: --users {math.ceil(3 * found)}."
     plural = "" if round(found) == 1 else "s"
     law = f"{rate:.1f} responses per second x {one:.3f} s alone"

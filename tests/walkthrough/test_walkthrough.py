@@ -33,7 +33,7 @@ BURST = re.compile(r" *(?:(\d+) )?█* ?(\d+\.\d) s(?:  (\S.*))?")
 FIGURE = r"(-|\d[\d,]*(?:\.\d+)?)"
 ROW = re.compile(rf"(?:█ )?{FIGURE}(?: {FIGURE}){{3,}}")
 VERSION = re.compile(r"\b(Python|gunicorn|uvicorn|locust) \d+\.\d+\.\d+", re.IGNORECASE)
-REMARK = re.compile("(Works like|At least|The processor was|No slots|It still worked) .*")
+REMARK = re.compile("(Works like|At least|The processor was|No slots:|It still worked) .*")
 
 
 class Terminal:
