@@ -133,7 +133,7 @@ SCENES = {  # the message, and what is typed where; `python -S` knows no install
     "Connection refused. Does a server run there?": "$ python burst.py",
     "Nothing listens on http://127.0.0.1:8000.": f"wsgi$ {LOCUST}",
     "Connection refused": (
-        f"asgi$ uvicorn app:app --limit-max-requests 40 {LISTENS} {LOCUST}"
+        f"asgi$ uvicorn app:app --limit-max-requests 20 {LISTENS} {LOCUST} -t 6s"
     ),
     "It has exited by itself, with code": "$ python compare.py 'asgi$ uvicorn nothing:app'",
     "It has stopped by itself.": (
@@ -161,7 +161,9 @@ SCENES = {  # the message, and what is typed where; `python -S` knows no install
     "was sent SIGINT!": (
         f"asgi$ {CTRL_C.format(5)} gunicorn -w 2 -k uvicorn_worker.UvicornWorker app:app"
     ),
-    "SystemExit: 0": f"wsgi$ {CTRL_C.format(4)} gunicorn -k gevent app:app",
+    "SystemExit: 0": (
+        f"wsgi$ (true {ASK} & sleep 0.5; kill -INT -- -$$) & exec gunicorn slow_app:app"
+    ),
     "KeyboardInterrupt": f"$ {CTRL_C.format(5)} locust",
     "Shutting down (exit code 1)": f"wsgi$ {LOCUST}",
     "Waiting for connections to close.": (
