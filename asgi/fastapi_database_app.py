@@ -47,7 +47,7 @@ def declared(session: Annotated[Session, Depends(open_session)]) -> dict[str, in
 
 @app.get("/inside")
 def inside() -> dict[str, int]:
-    """Open the session here, so that its connection is free before the result is checked."""
+    """Open the session here: its connection is free before the result is checked."""
     with Session(engine) as session:
         return ask(session)
 

@@ -17,7 +17,8 @@ import uvicorn
 def stop_here():
     """Open pdb's prompt. From here on Ctrl-C kills this process immediately.
 
-    Else pdb would take Ctrl-C for itself, and uvicorn would wait until you leave the prompt.
+    Else pdb would take Ctrl-C for itself, and uvicorn would wait until you leave
+    the prompt.
     """
     with contextlib.suppress(ValueError):  # only the main thread may set this
         signal.signal(signal.SIGINT, signal.SIG_DFL)

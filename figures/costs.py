@@ -67,7 +67,7 @@ def cost(row, users, seconds=SECONDS):
 
 
 def kilobytes(few, many):
-    """Return the kB that each request takes by which `many` has more than `few`, or None."""
+    """Return the kB of each request that `many` has more than `few`, or None."""
     more = many.in_progress - few.in_progress
     return 1000 * (many.memory - few.memory) / more if more else None
 

@@ -84,7 +84,7 @@ def last_response(times):
 
 
 def panel(title, command, times, longest):
-    """Return the parts of a panel: title and command, the seconds, a bar for each request."""
+    """Return the parts of a panel: title, command, seconds, a bar for each request."""
     program, app, rest = command.partition(" slow_app:app")
     words = text(program, 0, 42, "code")
     words = words.replace("</text>", f'<tspan class="app">{app}</tspan>{rest}</text>')

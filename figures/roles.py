@@ -11,7 +11,7 @@ REQUESTS = 12  # at each of the four kinds of workers
 STEP = 23  # from a dot to the next one
 HEIGHT = 660
 TITLE = (
-    "Clients send requests. They wait in a queue on port 8000 until a worker has a free slot. "
+    "Clients send requests. They are in a queue on port 8000 until a worker takes them. "
     f"Four kinds of workers, each with the same {REQUESTS} requests."
 )
 
@@ -105,7 +105,7 @@ def roles():
         group(right, 252, threads()),
         group(0, 440, greenlets()),
         group(right, 440, event_loop()),
-        text("A worker with threads accepts more than it has slots for: a queue inside it.", 0, 640),
+        text("A worker with threads accepts more than it has slots for.", 0, 640),
     ]
     return document(HEIGHT, TITLE, parts)
 

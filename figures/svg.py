@@ -41,7 +41,7 @@ def document(height, title, parts, style=""):
 
 
 def text(words, x, y, kind=""):
-    """Return `words` that begin at `x`, or have their middle or end there, on the line `y`."""
+    """Return `words` that begin, or have their middle or end, at `x`, on the line `y`."""
     return f'<text class="{kind}" x="{x:g}" y="{y:g}">{escape(words)}</text>'
 
 
