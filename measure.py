@@ -253,10 +253,12 @@ def slots(result, users):
         who = f"only {inside:.0f} of {users} users were in the server"
         return f"No slots: {who}; the others paused."
     if not result.unserved and abs(rate * result.mean - result.inside) > 0.15 * users:
-        law = f"{rate:.1f} responses per second x {result.mean:.1f} s"
-        return f"No slots: {law} are not {users} users. Count for longer: --seconds 60."
+        law = f"{rate:.1f} responses per second x {result.mean:.1f} s make"
+        return f"No slots: {law} {rate * result.mean:.0f} users, not {users}. Try --seconds 60."
     if found < 0.7:
         return "No slots: together requests take longer than one after another."
+    if found > 1.1 * users:
+        return f"No slots: alone it took {one:.2f} s, beside others less. Measure it again."
     if 3 * found > 1.1 * users:
         return f"At least {found:.0f} slots. To be sure: --users {math.ceil(3 * found)}."
     plural = "" if round(found) == 1 else "s"
