@@ -253,8 +253,8 @@ def slots(result, users):
         who = f"only {inside:.0f} of {users} users were in the server"
         return f"No slots: {who}; the others paused."
     if not result.unserved and abs(rate * result.mean - result.inside) > 0.15 * users:
-        law = f"{rate:.1f} responses per second x {result.mean:.1f} s make"
-        return f"No slots: {law} {rate * result.mean:.0f} users, not {users}. Try --seconds 60."
+        law = f"{rate:.1f} responses per second x {result.mean:.1f} s"
+        return f"No slots: {law} make {rate * result.mean:.0f} users, not {users}."
     if found < 0.7:
         return "No slots: together requests take longer than one after another."
     if found > 1.1 * users:
