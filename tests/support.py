@@ -4,20 +4,24 @@ import asyncio
 import contextlib
 import re
 import runpy
+import shlex
+import socketserver
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from http.client import HTTPConnection
 from pathlib import Path
 from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
 
 import psutil
 from asgiref.testing import ApplicationCommunicator
-from mirakuru import HTTPExecutor
 
-ROOT = Path(__file__).resolve().parent.parent
-URL = "http://127.0.0.1:8000/"
+from burst import URL, address
+from launch import ROOT, Server
+
 HELLO = b"Hello, World!\n"
 LOGS = tempfile.TemporaryDirectory(prefix="lesson-")  # removed at the end
 
@@ -96,29 +100,50 @@ def call_asgi(app, parts=(b"",), **scope):
 
 
 @contextlib.contextmanager
-def serve(folder, command, status="2..", url=URL, **options):
-    """Start a server, wait until it responds with that `status`, yield it, then end it.
+def serve(folder, command, url=URL):
+    """Run a server while the block lasts; yield it, a launch.Server that has responded.
 
-    What is yielded is mirakuru's executor; its `log` is the path of what the server says.
-    mirakuru raises AlreadyRunning if anybody responds before. The `options` are its own.
+    Its `status` is that of its first response; its `log` is the path of what it says. It is
+    killed at the end. mirakuru raises AlreadyRunning, and what it says
+    of a server that does not start.
     """
-    name = re.sub(r"\W+", "-", f"{folder} {command}")[:80]
-    log = Path(LOGS.name, name)
+    parts, url = (
+        command if isinstance(command, list) else shlex.split(command),
+        address(url),
+    )
+    log = Path(LOGS.name, re.sub(r"\W+", "-", f"{folder} {parts}")[-80:])
     with log.open("w") as output:
-        server = HTTPExecutor(
-            command,
-            url,
-            status=status,
-            method="GET",
-            cwd=folder if Path(folder).is_absolute() else ROOT / folder,
-            timeout=20,
-            stdout=output,
-            stderr=output,
-            **options,
-        )
+        how = {"cwd": ROOT / folder, "timeout": 20, "stdout": output, "stderr": output}
+        server = Server(parts, url.hostname, url.port or 80, **how)
         server.log = log
-        with server:
+        try:
+            server.start()
+            first = HTTPConnection(url.hostname, url.port or 80, timeout=20)
+            with contextlib.closing(first):
+                first.request("GET", url.path)
+                server.status = first.getresponse().status
             yield server
+        finally:
+            server.end()
+
+
+@contextlib.contextmanager
+def responding(response, port=8000):
+    """Respond with these bytes to each request, and hang up."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            if self.request.recv(65536):  # else somebody looked who listens
+                time.sleep(0.02)  # a load of it shall use up no core
+                self.request.sendall(response)
+
+    class Server(socketserver.ThreadingTCPServer):
+        allow_reuse_address, request_queue_size = True, 100
+
+    with Server(("127.0.0.1", port), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,)).start()
+        yield
+        server.shutdown()
 
 
 def family(server):
@@ -127,20 +152,11 @@ def family(server):
     return [process.pid, *(child.pid for child in process.children(recursive=True))]
 
 
-def burst(how_many=12, path="/", status=None):
-    """Return after how many whole seconds burst.py got each response, in their order.
-
-    With a `status`, return instead whether each response had it. burst.py names only those
-    of 400 or more.
-    """
+def burst(how_many=12, path="/"):
+    """Return after how many whole seconds each response of a burst came, in their order."""
     command = [sys.executable, ROOT / "burst.py", str(how_many), path]
-    run = subprocess.run(command, capture_output=True, check=status is None, text=True)
-    lines = [line.rsplit(" s", 1) for line in run.stdout.splitlines()]
-    if status is not None:
-        return all((said.strip() or "200") == str(status) for _, said in lines)
-    pairs = [line.split(" ") for line, _ in lines]
-    assert all(len(bar) == min(round(10 * float(s)), 60) for bar, s in pairs), pairs
-    return [round(float(seconds)) for _, seconds in pairs]
+    run = subprocess.run(command, capture_output=True, check=True, text=True)
+    return [round(float(line.split()[-2])) for line in run.stdout.splitlines()]
 
 
 def wait_until(condition, seconds=20):

@@ -1,27 +1,18 @@
-"""The applications without any server, judged by their specifications' own tools.
+"""The applications without any server, judged by their specifications' own tools."""
 
-At the end, with a server: the command that each file names, and breakpoints.
-"""
-
-import ast
 import asyncio
 import contextlib
 import difflib
 import functools
 import io
 import re
-import shutil
 import sqlite3
-import sys
 import time
-import urllib.request
-from concurrent.futures import ThreadPoolExecutor
 
 import httpx
-import pexpect
 import pytest
 from asgiref.testing import ApplicationCommunicator
-from support import HELLO, ROOT, call_asgi, call_wsgi, load, serve
+from support import HELLO, ROOT, call_asgi, call_wsgi, load
 
 HELLO_APPS = ["app", "slow_app", "pool_app", "cpu_app"]
 KNOWN = {"client_app": "lifespan", "lifespan_app": "lifespan", "websocket_app": "websocket"}
@@ -227,41 +218,3 @@ def test_blocking_app_is_slow_app_with_one_other_line():
     assert pairs[2] == ("import asyncio", "import time")
     waits = [line.split("#")[0].strip() for line in pairs[3]]
     assert waits == ["await asyncio.sleep(1)", "time.sleep(1)"] and len(pairs) == 4
-
-
-APPS = [str(path.relative_to(ROOT)) for path in ROOT.glob("[wa]sgi/*app.py")]
-
-
-@pytest.mark.parametrize("path", APPS)
-def test_the_commands_that_a_file_opens_with_serve_it(path):
-    opening = ast.get_docstring(ast.parse((ROOT / path).read_text()))
-    with contextlib.ExitStack() as servers:
-        for line in opening.splitlines()[2:]:
-            command, port = line.split("  ")[0], 8001 if "8001" in line else 8000
-            url = f"http://127.0.0.1:{port}/{'health' if 'database' in path else ''}"
-            servers.enter_context(serve(path[:4], command, status="2..|426", url=url))
-
-
-@pytest.mark.parametrize("typed", ["", "c"])
-@pytest.mark.parametrize("launcher", ["wsgi/runfromgunicorn.py", "asgi/runfromuvicorn.py"])
-def test_ctrl_c_stops_a_launcher_at_a_breakpoint(tmp_path, launcher, typed):
-    """At the first prompt or at the second, immediately, and nothing is left of it."""
-    folder = launcher[:4]
-    shutil.copytree(ROOT / folder, tmp_path / folder)
-    app = tmp_path / folder / "app.py"
-    app.write_text(app.read_text().replace("    body =", "    breakpoint()\n    body ="))
-    with (
-        pexpect.spawn(sys.executable, [launcher], cwd=tmp_path, timeout=20) as terminal,
-        ThreadPoolExecutor(2) as clients,
-    ):
-        terminal.expect("Booting worker|Application startup complete")
-        for _ in range(2):
-            clients.submit(urllib.request.urlopen, "http://127.0.0.1:8000/")
-        terminal.expect_exact("(Pdb) ")
-        if typed:
-            terminal.sendline(typed)
-            terminal.expect_exact("(Pdb) ")
-        assert terminal.getecho(), "whoever is killed now leaves a mute terminal"
-        terminal.sendintr()
-        terminal.expect(pexpect.EOF)  # no process has this terminal any more
-        assert b"Traceback" not in terminal.before

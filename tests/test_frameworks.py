@@ -1,37 +1,67 @@
-"""The frameworks' views on the servers: how many requests are in progress at once."""
+"""The frameworks' views on the servers: how many of them are in progress together."""
+
+import re
 
 import pytest
 from support import ROOT, burst, serve
 
+pytestmark = pytest.mark.usefixtures("ports")
+# The views' sleep of a second becomes a gate that opens when so many views wait there. Then
+# all of them stay a little: if there were room for more, more would come in.
+GATE = """
+import asyncio, importlib, threading, time
+SLOTS, lock, gate, counts = {slots}, threading.Lock(), threading.Event(), [0]
+sleep, async_sleep = time.sleep, asyncio.sleep
+
+def enter(number):
+    with lock:
+        counts.append(counts[-1] + number)
+        if counts[-1] >= SLOTS:
+            gate.set()
+        print("in progress:", counts[-1], flush=True)
+
+def wait(seconds):
+    if seconds != 1:
+        return sleep(seconds)
+    enter(1)
+    gate.wait(20)
+    sleep(0.5)
+    enter(-1)
+
+async def async_wait(seconds, *more):
+    if seconds != 1:
+        return await async_sleep(seconds, *more)
+    enter(1)
+    while not gate.is_set():
+        await async_sleep(0.05)
+    await async_sleep(0.5)
+    enter(-1)
+
+time.sleep, asyncio.sleep = wait, async_wait
+app = importlib.import_module("{module}").app
+"""
+
 
 @pytest.mark.parametrize(
-    "folder, command, paths",
+    "folder, command, path, slots",
     [
-        ("wsgi", "gunicorn --threads 2 flask_app:app", {"/async": 2}),
-        ("asgi", "uvicorn django_app:app", {"/": 60}),
-        ("asgi", "uvicorn fastapi_app:app", {"/": 60, "/def": 40}),
+        ("wsgi", "gunicorn --threads 2 flask_app:app", "/async", 2),
+        ("asgi", "uvicorn django_app:app", "/", 60),
+        ("asgi", "uvicorn fastapi_app:app", "/", 60),
+        ("asgi", "uvicorn fastapi_app:app", "/def", 40),
     ],
 )
-def test_slots(folder, command, paths):
-    """More requests than slots: two waves, in whole seconds.
-
-    Whoever is in the second wave takes two seconds on any machine. But beside other programs
-    a first wave may blur, so one of three tries has to be whole.
-    """
-    with serve(folder, command):
-        for path, slots in paths.items():
-            expected = [1] * slots + [2] * (1 if slots == 2 else 60 - slots)
-            assert any(burst(len(expected), path) == expected for _ in range(3))
-
-
-def test_requests_that_hold_a_connection_wait_for_a_thread():
-    """With a declared result FastAPI needs a second thread, while the first one's
-    connection is held; the others wait for a connection, until the pool gives up.
-    """
-    url = "http://127.0.0.1:8000/health"
-    with serve("asgi", "uvicorn fastapi_database_app:app", url=url):
-        assert burst(60, "/inside", status=200)
-        assert not burst(60, "/declared", status=200)
+def test_slots(monkeypatch, tmp_path, folder, command, path, slots):
+    """As many as that are in progress together, and never more."""
+    module = re.search(r"(\w+):app", command)[1]
+    (tmp_path / "gate.py").write_text(GATE.format(slots=slots, module=module))
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{ROOT / folder}")
+    with serve(
+        folder, command.replace(module, "gate"), "http://127.0.0.1:8000/no"
+    ) as server:
+        assert len(burst(slots if slots == 60 else slots + 10, path)) >= slots
+        counts = re.findall(r"in progress: (\d+)", server.log.read_text())
+    assert max(map(int, counts)) == slots
 
 
 def test_the_django_counterparts_differ_in_their_callable_only():

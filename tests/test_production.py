@@ -13,14 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
-from mirakuru.exceptions import ProcessFinishedWithError
 from support import HELLO, ROOT, family, serve, wait_until
 from websockets.sync.client import connect
 
-GUNICORNS = [
-    ("wsgi", "gunicorn -w 4 slow_app:app"),
-    ("asgi", "gunicorn slow_app:app -w 4 -k uvicorn_worker.UvicornWorker"),
-]
+pytestmark = pytest.mark.usefixtures("ports")
+SYNC = "gunicorn -w 4 slow_app:app"
 NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
 needs_nginx = pytest.mark.skipif(not NGINX, reason="nginx is not installed")
 
@@ -53,9 +50,9 @@ def twelve_requests():
         yield responses
 
 
-@pytest.mark.parametrize("folder, command", GUNICORNS)
-def test_hup_replaces_all_workers_and_loses_nothing(folder, command):
-    with serve(folder, command) as server:
+def test_hup_replaces_all_workers_and_loses_nothing():
+    with serve("wsgi", SYNC) as server:
+        wait_until(lambda: len(workers(server)) == 4)
         before = workers(server)
         with twelve_requests() as responses:
             wait_until(lambda: any(r.done() for r in responses))  # and others queue
@@ -66,7 +63,8 @@ def test_hup_replaces_all_workers_and_loses_nothing(folder, command):
 
 def test_a_killed_worker_takes_only_its_own_request_along():
     """The queue is the port's, not the worker's; the master starts another one."""
-    with serve(*GUNICORNS[0]) as server:
+    with serve("wsgi", SYNC) as server:
+        wait_until(lambda: len(workers(server)) == 4)
         first = workers(server)
         with twelve_requests() as responses:
             wait_until(lambda: any(r.done() for r in responses))
@@ -89,14 +87,13 @@ def test_a_version_that_cannot_start_is_found_by_check_config(tmp_path):
     """Sent HUP all the same, the master gives up, and nobody serves any more."""
     shutil.copytree(ROOT / "wsgi", tmp_path / "wsgi")
     folder = tmp_path / "wsgi"
-    command = "gunicorn -w 4 slow_app:app"
 
     def check():
-        line = command.replace("-w 4", "--check-config").split()
+        line = SYNC.replace("-w 4", "--check-config").split()
         run = subprocess.run(line, cwd=folder, check=False, capture_output=True)
         return run.returncode
 
-    with pytest.raises(ProcessFinishedWithError), serve(str(folder), command) as server:
+    with serve(folder, SYNC) as server:
         assert check() == 0
         with (folder / "slow_app.py").open("a") as app:
             app.write("(")
@@ -110,8 +107,9 @@ def test_a_version_that_cannot_start_is_found_by_check_config(tmp_path):
 def nginx(tmp_path):
     """Start the real nginx as the page says, in a copy of its folder."""
     shutil.copytree(ROOT / "nginx", tmp_path / "nginx")
-    command = f"{NGINX} -p . -c nginx.conf -e stderr"
-    with serve(str(tmp_path / "nginx"), command, "502", "http://127.0.0.1:8080/") as nginx:
+    command = [NGINX, *["-p", ".", "-c", "nginx.conf", "-e", "stderr"]]
+    with serve(tmp_path / "nginx", command, "http://127.0.0.1:8080/") as nginx:
+        assert nginx.status == 502
         yield nginx
 
 
@@ -143,7 +141,7 @@ def test_nginx_replaces_what_a_client_says_of_itself(nginx, tmp_path):
     claims = {"Host": "example.org", "Connection": "keep-alive"}
     claims |= {"X-Forwarded-For": "192.0.2.1", "X-Forwarded-Proto": "https"}
     client = http.client.HTTPConnection("127.0.0.1", 8080, timeout=20)
-    with serve(str(tmp_path), "gunicorn headers:app"), contextlib.closing(client):
+    with serve(tmp_path, "gunicorn headers:app"), contextlib.closing(client):
         ports = set()
         for _ in range(2):
             client.request("GET", "/", headers=claims)
@@ -160,7 +158,7 @@ def test_nginx_replaces_what_a_client_says_of_itself(nginx, tmp_path):
 @needs_nginx
 def test_a_websocket_goes_through_nginx(nginx):
     with (
-        serve("asgi", "uvicorn websocket_app:app", status="426"),
+        serve("asgi", "uvicorn websocket_app:app"),
         connect("ws://127.0.0.1:8080/", proxy=None) as talk,
     ):
         for said in ("é", b"\0"):

@@ -1,5 +1,7 @@
 """The applications on the real servers: who waits for whom, and what reaches a client."""
 
+import ast
+import contextlib
 import os
 import re
 import shutil
@@ -17,6 +19,7 @@ import pytest
 from pages import PAGES, inline, steps
 from support import HELLO, ROOT, burst, family, serve, wait_until
 
+pytestmark = pytest.mark.usefixtures("ports")
 SYNC, THREADS = "gunicorn -w 2 {}:app", "gunicorn -w 2 --threads 2 {}:app"
 UVICORN, ASGI = "uvicorn {}:app", "gunicorn -w 2 -k asgi {}:app"
 WORKERS = "gunicorn {}:app -w 2 -k uvicorn_worker.UvicornWorker"
@@ -25,7 +28,7 @@ EVERY += [("asgi", UVICORN), ("asgi", WORKERS), ("asgi", ASGI)]
 
 
 def named_commands():
-    """Return the server commands that a page's sentences name; its blocks are typed anyway."""
+    """Return the server commands that sentences name; a page's blocks are typed anyway."""
     named = {code.content for page in PAGES for code in inline(page, "code_inline")}
     named -= {step.typed for page in PAGES for step in steps(page)}
     elsewhere = r"unix:|--uds|--lifespan|\$"  # not at port 8000, or meant to fail
@@ -45,15 +48,11 @@ def test_a_command_that_a_page_names_starts_and_serves(command):
     [
         ("wsgi", "gunicorn -w 4 slow_app:app", [1] * 4 + [2] * 4),
         ("wsgi", "gunicorn --threads 12 slow_app:app", [1] * 12),
-        ("wsgi", "gunicorn -k gevent slow_app:app", [1] * 12),
-        ("wsgi", "gunicorn --threads 12 pool_app:app", [1] * 5 + [2] * 2),
-        ("asgi", "uvicorn pool_app:app", [1] * 5 + [2] * 2),
         ("asgi", "uvicorn slow_app:app", [1] * 12),
-        ("asgi", "gunicorn slow_app:app -w 4 -k uvicorn_worker.UvicornWorker", [1] * 12),
         ("asgi", "uvicorn blocking_app:app", [1, 2]),
     ],
 )
-def test_many_at_once(folder, command, expected):
+def test_many_together(folder, command, expected):
     """Steps where slots are few, none where each request has one. In whole seconds."""
     with serve(folder, command):
         assert burst(len(expected)) == expected
@@ -78,7 +77,7 @@ def test_launcher(tmp_path, launcher):
         time.sleep(1.5)  # nobody edits faster, and gunicorn looks once a second
         app.write_text(text)
 
-    with serve(str(tmp_path), f"{sys.executable} {folder}/{script}") as server:
+    with serve(tmp_path, [sys.executable, f"{folder}/{script}"]) as server:
         said = f"Starting {folder}/app.py at http://127.0.0.1:8000"
         assert said in server.log.read_text()
         edit(source.replace("Hello", "Howdy"))
@@ -93,25 +92,6 @@ def test_launcher(tmp_path, launcher):
         wait_until(lambda: not any(map(psutil.pid_exists, members)))
 
 
-def test_a_launcher_ends_by_ctrl_c_after_a_breakpoint(tmp_path):
-    """uvicorn's; gunicorn's is typed on a page."""
-    shutil.copytree(ROOT / "asgi", tmp_path / "asgi")
-    app = tmp_path / "asgi" / "app.py"
-    app.write_text(app.read_text().replace("    body =", "    breakpoint()\n    body ="))
-    with pexpect.spawn(
-        sys.executable, ["asgi/runfromuvicorn.py"], cwd=tmp_path
-    ) as launcher:
-        launcher.expect_exact("Application startup complete")
-        with ThreadPoolExecutor(1) as client:
-            response = client.submit(urllib.request.urlopen, "http://127.0.0.1:8000/")
-            launcher.expect_exact("(Pdb) ")
-            launcher.sendline("c")
-            assert response.result(timeout=20).read() == HELLO
-        launcher.sendintr()
-        launcher.expect_exact("Stopping reloader process")
-        launcher.expect(pexpect.EOF)
-
-
 def test_a_worker_may_stand_at_a_breakpoint():
     """gunicorn's default timeout would end it after 30 seconds."""
     code = "from runfromgunicorn import FromPython; print(FromPython().cfg.timeout)"
@@ -121,7 +101,7 @@ def test_a_worker_may_stand_at_a_breakpoint():
 
 
 def exchange(request):
-    """Return the (status, body) of a `request` in bytes, after which the server hangs up."""
+    """Return the (status, body) of a `request` in bytes; then the server hangs up."""
     with socket.create_connection(("127.0.0.1", 8000), timeout=20) as client:
         client.sendall(request)
         response = b"".join(iter(lambda: client.recv(65536), b""))
@@ -150,7 +130,42 @@ def test_echo(folder, command):
             assert int(about.split()[-1]) in family(server) and echoed == body
 
 
-def test_the_older_spelling_is_deprecated():
-    command = [sys.executable, "-W", "default", "-c", "import uvicorn.workers"]
-    run = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert re.search("DeprecationWarning.*uvicorn-worker", run.stderr)
+APPS = [str(path.relative_to(ROOT)) for path in ROOT.glob("[wa]sgi/*app.py")]
+
+
+@pytest.mark.parametrize("path", APPS)
+def test_the_commands_that_a_file_opens_with_serve_it(path):
+    opening = ast.get_docstring(ast.parse((ROOT / path).read_text()))
+    with contextlib.ExitStack() as servers:
+        for line in opening.splitlines()[2:]:
+            command, port = line.split("  ")[0], 8001 if "8001" in line else 8000
+            url = f"http://127.0.0.1:{port}/{'health' if 'database' in path else ''}"
+            server = servers.enter_context(serve(path[:4], command, url))
+            assert server.status in (200, 426)  # 426: it wants a WebSocket
+
+
+@pytest.mark.parametrize("typed", ["", "c"])
+@pytest.mark.parametrize("launcher", ["wsgi/runfromgunicorn.py", "asgi/runfromuvicorn.py"])
+def test_ctrl_c_stops_a_launcher_at_a_breakpoint(tmp_path, launcher, typed):
+    """At the first prompt or at the second, immediately, and nothing is left of it."""
+    folder = launcher[:4]
+    shutil.copytree(ROOT / folder, tmp_path / folder)
+    app = tmp_path / folder / "app.py"
+    app.write_text(app.read_text().replace("    body =", "    breakpoint()\n    body ="))
+    with (
+        pexpect.spawn(sys.executable, [launcher], cwd=tmp_path, timeout=20) as terminal,
+        ThreadPoolExecutor(2) as clients,
+    ):
+        terminal.expect("Booting worker|Application startup complete")
+        with socket.socket() as probe:  # "complete" is said before anybody listens
+            wait_until(lambda: not probe.connect_ex(("127.0.0.1", 8000)))
+        for _ in range(2):
+            clients.submit(urllib.request.urlopen, "http://127.0.0.1:8000/")
+        terminal.expect_exact("(Pdb) ")
+        if typed:
+            terminal.sendline(typed)
+            terminal.expect_exact("(Pdb) ")
+        assert terminal.getecho(), "whoever is killed now leaves a mute terminal"
+        terminal.sendintr()
+        terminal.expect(pexpect.EOF)  # no process has this terminal any more
+        assert b"Traceback" not in terminal.before
