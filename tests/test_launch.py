@@ -123,12 +123,12 @@ def test_a_flaw_is_told_in_the_servers_words(tmp_path, command, text, message):
 
 
 def test_only_a_servers_last_words_are_told():
-    """Up to the first error, and without colours."""
+    """Up to two lines after the first error, and without colours."""
     log = b"\x1b[31mhello\x1b[0m\n" * 100_000
     assert launch.said(io.BytesIO(log)) == "\n    ".join([" It said:", *["hello"] * 8])
-    log += b"  File x\nSyntaxError: y\nFailed\n"
+    log += b"  File x\nSyntaxError: y\nFailed\nthe cure\nmore\n"
     assert launch.said(io.BytesIO(log)).endswith(
-        "    hello\n      File x\n    SyntaxError: y"
+        "    hello\n      File x\n    SyntaxError: y\n    Failed\n    the cure"
     )
     assert launch.said(io.BytesIO()) == ""
 
