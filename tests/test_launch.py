@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -135,17 +134,15 @@ def test_only_a_servers_last_words_are_told():
 
 def test_a_stranger_on_the_port_is_not_taken_for_the_server():
     """He comes after launch.py has looked; its own server listens somewhere else."""
-    over = threading.Event()
 
     def listen():
         wait_until(launch.started)
         with responding(b"HTTP/1.1 200 OK\r\n\r\n"):
-            over.wait(20)
+            wait_until(lambda: not launch.started())
 
     with ThreadPoolExecutor() as pool:
         stranger = pool.submit(listen)
         said = refusal("python -m http.server 9000 --bind 127.0.0.1")
-        over.set()
         stranger.result()
     assert (
         f"Not this, but another program listens on port 8000: process {os.getpid()}" in said
