@@ -15,6 +15,7 @@ from figures import picture, roles, timelines
 with mock.patch.dict(os.environ, LOCUST_SKIP_MONKEY_PATCH="1"):
     from figures import costs
 
+pytestmark = pytest.mark.usefixtures("ports")
 SVG = "{http://www.w3.org/2000/svg}"
 WAVES = [[1] * 4 + [2] * 4, [1] * 8, [1] * 8, list(range(1, 9))]  # of each panel
 
