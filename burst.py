@@ -36,7 +36,9 @@ def address(text):
 
 def name_and_value(header):
     """Return the two parts of `Name: value`, as argparse's `type=`."""
-    name, value = header.split(":", 1)
+    name, colon, value = header.partition(":")
+    if not colon:
+        raise argparse.ArgumentTypeError(f"'{header}' is not of the form 'Name: value'")
     return name, value.strip()
 
 

@@ -160,7 +160,7 @@ def named_rows(name, users):
 
     Raises ValueError, with a sentence, if it is neither.
     """
-    if name.startswith(("http://", *HERE)):
+    if "$" not in name and name.startswith(("http", *HERE)):
         return [Row(address(name).geturl())]
     name, waiting = name.strip(), waiting_rows(users)
     own = re.fullmatch(r"(.*?)\$ *(.*)", name)
@@ -190,7 +190,7 @@ def main():
     )
     add("--users", type=int, default=40, help="1 to 10000; default: 40")
     add("--seconds", type=int, default=5, help="1 to 600; default: 5")
-    add("--path", type=address, default="/", help="what the users ask for; default: /")
+    add("--path", type=address, help="what the users ask for; default: /")
     add("--header", type=name_and_value, action="append", default=[], help="'Name: value'")
     options = parser.parse_args()
     users, seconds = options.users, options.seconds
@@ -204,6 +204,8 @@ def main():
             rows += named_rows(name, users)
         except (ValueError, argparse.ArgumentTypeError) as error:
             parser.error(str(error))
+    if options.path and any(row.folder is None for row in rows):
+        parser.error("an address has its path in it: http://127.0.0.1:9000/orders")
     leave_nothing()
     allow_files(users + 200)
     sys.stdout.reconfigure(errors="replace")  # a terminal may have no such bars
@@ -212,7 +214,9 @@ def main():
             f"{users} users, {seconds} s counted per row; {versions()}\n\n{HEAD}",
             flush=True,
         )
-        return int(table(rows, users, seconds, options.path, options.header))
+        return int(
+            table(rows, users, seconds, options.path or address("/"), options.header)
+        )
     except BrokenPipeError:  # nobody reads on, as in `python compare.py | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

@@ -162,7 +162,9 @@ def test_a_row_is_a_bar_and_figures(monkeypatch, capsys, rate, times, bar):
         (["http://192.0.2.1/"], "is no http:// on this machine"),
         (["http://127.0.0.1:0/"], "has no port that can be"),
         (["http://127.0.0.1:9/"], "is no good: Connection refused. Nothing was measured."),
-        (["--header", "nonsense"], "--header: invalid name_and_value"),
+        (["--header", "nonsense"], "'nonsense' is not of the form 'Name: value'"),
+        (["https://127.0.0.1/"], "is no http:// on this machine"),
+        (["http://127.0.0.1:9/", "--path", "/x"], "an address has its path in it"),
     ],
 )
 def test_what_cannot_be_measured(arguments, message, monkeypatch, capsys):
