@@ -1,6 +1,6 @@
 # The README's commands. Each makes the virtual environment .venv first, if there is none, or
 # if the requirements are newer. With another Python: rm -r .venv, then
-# make compare PYTHON=python3.13. A single row: make compare ROWS=threads
+# make compare PYTHON=python3.13. Some of the rows: make compare ROWS=threads
 PYTHON = python3
 ANEW = rm -rf .venv && make $(MAKECMDGOALS)
 

@@ -218,3 +218,9 @@ def test_blocking_app_is_slow_app_with_one_other_line():
     assert pairs[2] == ("import asyncio", "import time")
     waits = [line.split("#")[0].strip() for line in pairs[3]]
     assert waits == ["await asyncio.sleep(1)", "time.sleep(1)"] and len(pairs) == 4
+
+
+@pytest.mark.parametrize("folder", ["wsgi", "asgi"])
+def test_the_pool_has_the_five_connections_that_pages_count(folder):
+    """make walkthrough counts them by bursts, but not on macOS."""
+    assert "Semaphore(5)" in (ROOT / folder / "pool_app.py").read_text()

@@ -33,6 +33,12 @@ ROW = re.compile(
 PIPES = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
 
 
+def test_the_readmes_table_has_the_rows_of_compare():
+    text = (ROOT / "README.md").read_text().split("# Fails\n")[1].split("  No times")[0]
+    rows = [line for line in text.splitlines() if "$ " in line]
+    assert rows == [str(row) for row in compare.waiting_rows(40)]
+
+
 @pytest.fixture
 def copy(tmp_path):
     """Return a copy of the lesson, in a folder as people name them."""

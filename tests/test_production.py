@@ -164,3 +164,8 @@ def test_a_websocket_goes_through_nginx(nginx):
         for said in ("é", b"\0"):
             talk.send(said)
             assert talk.recv(timeout=20) == said
+
+
+def test_nginx_listens_on_this_machine_only():
+    lines = (ROOT / "nginx" / "nginx.conf").read_text().splitlines()
+    assert [x.strip() for x in lines if "listen" in x] == ["listen 127.0.0.1:8080;"]
