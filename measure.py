@@ -197,8 +197,11 @@ def whole_rounds(load, takes, seconds, processes):
     """Return the Result of `seconds` or a little longer: of whole rounds of requests that
     take `takes` seconds alone, counted from between two waves to between two waves.
     """
-    unserved = load.wait_until_served(60, patience=3 + 3 * takes)
+    unserved = load.wait_until_served(60, patience=15 + 3 * takes)
     time.sleep(takes / 2)
+    if unserved:  # responses may come in waves as far apart as the longest of them takes
+        longest = max((end - begin for _, begin, end in load.requests), default=0)
+        seconds = max(seconds, min(2 * longest, 60))
     begin = time.time()
     result = load.count(math.ceil(seconds / takes) * takes, processes, unserved)
     if not unserved and result.mean > 1.2 * takes and load.in_step(begin):
