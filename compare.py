@@ -31,7 +31,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-from burst import HERE, address, name_and_value
+from burst import THIS_MACHINE, address, name_and_value
 from launch import ROOT, allow_files, leave_nothing
 
 LINE = "{:20}{:>8}{:>9}{:>13}{:>13}{:>9}"
@@ -160,7 +160,7 @@ def named_rows(name, users):
 
     Raises ValueError, with a sentence, if it is neither.
     """
-    if "$" not in name and name.startswith(("http", *HERE)):
+    if "$" not in name and name.startswith(("http", *THIS_MACHINE)):
         return [Row(address(name).geturl())]
     name, waiting = name.strip(), waiting_rows(users)
     own = re.fullmatch(r"(.*?)\$ *(.*)", name)
