@@ -35,12 +35,12 @@ def started(server=None):
 
     A daemon has left its parent, but not mirakuru's mark in its environment.
     """
-    mark, pid = f"{os.getpid()}:", os.getpid()
-    if server:
-        mark, pid = server.mark, server.process.pid if server.process else 0
+    mark = server.envvars[ENV_UUID] if server else f"{os.getpid()}:"
+    parent = server.process if server else psutil.Process()
     found = set()
-    with contextlib.suppress(psutil.Error):
-        found.update(psutil.Process(pid).children(recursive=True) if pid else [])
+    if parent:  # else mirakuru has seen it exit
+        with contextlib.suppress(psutil.Error):
+            found.update(psutil.Process(parent.pid).children(recursive=True))
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):  # another user's, or it has just exited
             if process.environ().get(ENV_UUID, "").startswith(mark):
@@ -96,17 +96,11 @@ class Server(TCPExecutor):
     first = 0.0  # seconds until its first response
 
     @property
-    def mark(self):
-        """Which value of ENV_UUID all have that come from this start."""
-        return self._uuid
-
-    @property
     def envvars(self):
         """What mirakuru passes on, without the variables that a server would obey."""
         kept = {k: v for k, v in super().envvars.items() if not self.obeyed.fullmatch(k)}
-        return kept | {
-            "PATH": f"{Path(sys.executable).parent}:{kept.get('PATH', os.defpath)}"
-        }
+        programs = Path(sys.executable).parent
+        return kept | {"PATH": f"{programs}:{kept.get('PATH', os.defpath)}"}
 
     def pre_start_check(self):
         """Return whether somebody listens on the port, even if his queue is full."""
@@ -124,7 +118,7 @@ class Server(TCPExecutor):
             self.start()
         except AlreadyRunning:
             return f"Nothing was started: port {self.port} is taken by {whose(self.port)}"
-        except (OSError, ValueError) as error:  # no such folder, no such command
+        except OSError as error:  # no such folder, no such command
             why = f"{error.strerror}: {error.filename}" if error.filename else error
             return f"Nothing was started: {why}"
         except ProcessExitedWithError as error:
@@ -150,7 +144,8 @@ class Server(TCPExecutor):
 
 def said(log):
     """Return the lines of a server's `log` up to its first error, or its last lines."""
-    log.seek(max(0, log.seek(0, os.SEEK_END) - 100_000))
+    size = log.seek(0, os.SEEK_END)
+    log.seek(max(0, size - 100_000))
     text = re.sub(r"\x1b\[[\d;]*m", "", log.read().decode(errors="replace"))  # no colours
     lines = text.splitlines()
     errors = [n for n, line in enumerate(lines, 1) if re.match(r"\w+Error\b|Failed", line)]
