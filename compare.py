@@ -134,17 +134,15 @@ def remarks(row, result, users, seconds):
 def table(rows, users, seconds, url, headers):
     """Measure and print row after row; return whether some request failed in one."""
     ceilings, bad = [row.ceiling(users) for row in rows], False
-    for row, ceiling in zip(rows, ceilings, strict=True):
+    for row in rows:
         print(row, flush=True)
         where = address(row.command) if row.folder is None else url
         result = measure(row, users, seconds, where, headers)
-        if result.alone:  # it is not known beforehand, or is not what was expected
-            ceiling = None
-        bar = (
-            "█" * math.ceil(20 * result.rate / max(ceilings))
-            if ceiling and all(ceilings)
-            else ""
-        )
+        # Slots that had to be found were not known, or are not what was expected.
+        ceiling = None if result.alone else row.ceiling(users)
+        bar = ""
+        if ceiling and all(ceilings):
+            bar = "█" * math.ceil(20 * result.rate / max(ceilings))
         times = ["-", "-"] if result.unserved or not result.rate else result.times
         rate, most = f"{result.rate:.1f}", f"{ceiling:.1f}" if ceiling else "-"
         failed = sum(error.occurrences for error in result.errors)
@@ -182,12 +180,8 @@ def main():
     """Print the table that the command line asks for; return the exit code."""
     parser = argparse.ArgumentParser(description="Load-test servers in turn.")
     add = parser.add_argument
-    add(
-        "rows",
-        nargs="*",
-        default=[""],
-        help="a word in the table, 'folder$ command', http://",
-    )
+    rows = "a word in the table, 'folder$ command', http://"
+    add("rows", nargs="*", default=[""], help=rows)
     add("--users", type=int, default=40, help="1 to 10000; default: 40")
     add("--seconds", type=int, default=5, help="1 to 600; default: 5")
     add("--path", type=address, help="what the users ask for; default: /")
@@ -210,13 +204,9 @@ def main():
     allow_files(users + 200)
     sys.stdout.reconfigure(errors="replace")  # a terminal may have no such bars
     try:
-        print(
-            f"{users} users, {seconds} s counted per row; {versions()}\n\n{HEAD}",
-            flush=True,
-        )
-        return int(
-            table(rows, users, seconds, options.path or address("/"), options.header)
-        )
+        print(f"{users} users, {seconds} s counted per row; {versions()}\n\n{HEAD}")
+        url = options.path or address("/")
+        return int(table(rows, users, seconds, url, options.header))
     except BrokenPipeError:  # nobody reads on, as in `python compare.py | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
