@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from burst import THIS_MACHINE, address, name_and_value
-from launch import ROOT, allow_files, leave_nothing
+from launch import ROOT, Refusal, allow_files, leave_nothing
 
 LINE = "{:20}{:>8}{:>9}{:>13}{:>13}{:>9}"
 HEAD = LINE.format("", "RPS", "ceiling", "Median (ms)", "95%ile (ms)", "# Fails")
@@ -132,12 +132,17 @@ def remarks(row, result, users, seconds):
 
 
 def table(rows, users, seconds, url, headers):
-    """Measure and print row after row; return whether some request failed in one."""
+    """Measure and print row after row; return whether something failed in one of them."""
     ceilings, bad = [row.ceiling(users) for row in rows], False
     for row in rows:
         print(row, flush=True)
         where = address(row.command) if row.folder is None else url
-        result = measure(row, users, seconds, where, headers)
+        try:
+            result = measure(row, users, seconds, where, headers)
+        except Refusal as refusal:
+            print(f"  {refusal}", flush=True)
+            bad = True
+            continue
         # Slots that had to be found were not known, or are not what was expected.
         ceiling = None if result.alone else row.ceiling(users)
         bar = ""

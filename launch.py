@@ -22,6 +22,10 @@ ROOT = Path(__file__).resolve().parent
 HERE = address("/")  # where a server is, if nobody says something else
 
 
+class Refusal(SystemExit):
+    """A sentence that says why one server cannot be measured; another one perhaps can."""
+
+
 def allow_files(number):
     """Let this process and its servers open that many files, if the system lets them."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -116,8 +120,9 @@ class Server(TCPExecutor):
         """Start it; return None if it serves `url` within 20 seconds, else why not."""
         try:
             self.start()
-        except AlreadyRunning:
-            return f"Nothing was started: port {self.port} is taken by {whose(self.port)}"
+        except AlreadyRunning:  # and so it will be for every other server
+            who = whose(self.port)
+            sys.exit(f"Nothing was started: port {self.port} is taken by {who}")
         except OSError as error:  # no such folder, no such command
             why = f"{error.strerror}: {error.filename}" if error.filename else error
             return f"Nothing was started: {why}"
@@ -157,7 +162,7 @@ def said(log):
 def running(folder, command, url=HERE, headers=()):
     """Run the server while the block lasts; yield it, a Server.
 
-    Exits with a sentence, and with what the server said, if it does not serve `url`, which
+    Exits with a Refusal, and with what the server said, if it does not serve `url`, which
     comes from address(), or if it has stopped when the block is over.
     """
     with tempfile.TemporaryFile() as log:
@@ -165,9 +170,9 @@ def running(folder, command, url=HERE, headers=()):
         server = Server(shlex.split(command), url.hostname, url.port or 80, **how)
         try:
             if trouble := server.trouble(url, headers):
-                sys.exit(f"{command}\n{trouble}{said(log)}")
+                raise Refusal(f"{trouble}{said(log)}")
             yield server
             if not listening(server.port, started(server)):
-                sys.exit(f"{command}\nIt has stopped by itself.{said(log)}")
+                raise Refusal(f"It has stopped by itself.{said(log)}")
         finally:
             server.end()

@@ -17,7 +17,7 @@ from locust.env import Environment  # patches the standard library: time.sleep()
 from locust.stats import RequestStats
 
 from burst import ask
-from launch import listening, running, started
+from launch import Refusal, listening, running, started
 from locustfile import Visitor
 
 CORES = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
@@ -161,7 +161,7 @@ def strangers(port):
 
 def alone(url, headers):
     """Return the times of good responses, one after another: two at least, for two seconds
-    or longer, but thirty at most. Exits with a sentence if there is none.
+    or longer, but thirty at most. Exits with a Refusal if there is none.
     """
     times, until = [], time.monotonic() + 60
     for _ in range(30):
@@ -173,7 +173,7 @@ def alone(url, headers):
         if enough or time.monotonic() > until:  # a server that hangs may do so each time
             break
     if not times:
-        sys.exit(f"{url.geturl()} was good once, and then no more: {trouble}.")
+        raise Refusal(f"{url.geturl()} was good once, and then no more: {trouble}.")
     return times
 
 
@@ -187,7 +187,7 @@ def serving(row, url, headers):
             yield server.first, lambda: started(server)
         return
     if trouble := ask(url, headers, timeout=20):
-        sys.exit(f"{url.geturl()} is no good: {trouble}. Nothing was measured.")
+        raise Refusal(f"{url.geturl()} is no good: {trouble}. Nothing was measured.")
     found = listening(url.port or 80)
 
     def family():
@@ -222,14 +222,14 @@ def whole_rounds(load, takes, seconds, processes):
 def measure(row, users, seconds, url, headers=()):
     """Return the Result of `users` who ask the row's server for `url`.
 
-    Exits with a sentence if that cannot be measured.
+    Exits with a Refusal if that cannot be measured.
     """
     with serving(row, url, headers) as (takes, processes):
         if not row.is_as_expected(takes):  # or it is, and its first request had to wait
             takes = statistics.median_low(alone(url, headers))
         if users > PER_LOCUST * max(1, takes):
             asked = f"{users} users would ask {users / takes:.0f} times per second"
-            sys.exit(f"{asked}, and one Locust can ask some {PER_LOCUST} times.")
+            raise Refusal(f"{asked}, and one Locust can ask some {PER_LOCUST} times.")
         others = strangers(url.port or 80)
         with Load(users, url, headers) as load:
             if row.is_as_expected(takes):
