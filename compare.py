@@ -17,6 +17,8 @@ if __name__ == "__main__":  # Ctrl-C during the imports: no traceback
 try:
     from measure import CORES, measure, slots  # first: Locust patches the standard library
 except ModuleNotFoundError as error:
+    if error.name == "measure":  # Python may be told not to look where this file is
+        sys.exit("measure.py was not found. If it is there, type: unset PYTHONSAFEPATH")
     if error.name not in ("gevent", "locust"):
         raise
     sys.exit("Locust is missing. Activate the environment: . .venv/bin/activate\n"
@@ -28,7 +30,6 @@ import os
 import re
 import shlex
 from importlib.metadata import version
-from pathlib import Path
 from typing import NamedTuple
 
 from burst import THIS_MACHINE, address, name_and_value
@@ -54,7 +55,7 @@ class Row(NamedTuple):
         """Where the folder is: the table's in the lesson, one's own where one is."""
         if self.folder is None:
             return None
-        return Path(self.folder).expanduser() if self.slots is None else ROOT / self.folder
+        return os.path.expanduser(self.folder) if self.slots is None else ROOT / self.folder
 
     def ceiling(self, users):
         """Return how many requests per second `users` get at most, by Little's law."""
