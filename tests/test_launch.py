@@ -178,7 +178,7 @@ def test_a_full_queue_is_a_taken_port(impatient):
 
 def test_a_server_that_stops_by_itself_is_no_success():
     with (
-        pytest.raises(SystemExit, match=r"http.server[^$]*\nIt has stopped by itself."),
+        pytest.raises(SystemExit, match=r"^It has stopped by itself."),
         launch.running(ROOT, HTTP) as server,
     ):
         server.process.kill()
