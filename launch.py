@@ -1,5 +1,6 @@
 """Starts a server, waits until it serves, and leaves nothing of it behind."""
 
+import atexit
 import contextlib
 import os
 import re
@@ -14,12 +15,14 @@ from pathlib import Path
 
 import psutil
 from mirakuru import AlreadyRunning, ProcessExitedWithError, TCPExecutor, TimeoutExpired
-from mirakuru.base import ENV_UUID
+from mirakuru.base import ENV_UUID, cleanup_subprocesses
 
 from burst import address, ask
 
 ROOT = Path(__file__).resolve().parent
 HERE = address("/")  # where a server is, if nobody says something else
+# At an exit it would kill others' servers with this process id's digits in their marks.
+atexit.unregister(cleanup_subprocesses)
 
 
 class Refusal(SystemExit):
