@@ -14,7 +14,7 @@ from http.client import BadStatusLine, HTTPConnection, HTTPException
 from urllib.parse import quote, urljoin, urlsplit
 
 URL = "http://127.0.0.1:8000/"
-HERE = "127.0.0.1", "localhost", "::1"  # the names of this machine, and no other one
+THIS_MACHINE = "127.0.0.1", "localhost", "::1"
 LONGEST_CONNECT = 20  # seconds
 
 
@@ -23,10 +23,10 @@ def address(text):
 
     It is argparse's `type=`: what it raises becomes a sentence on the command line.
     """
-    if text.startswith(HERE):  # 127.0.0.1:9000/orders, as people type it
+    if text.startswith(THIS_MACHINE):  # 127.0.0.1:9000/orders, as people type it
         text = f"http://{text}"
     url = urlsplit(urljoin(URL, text))
-    if url.scheme != "http" or url.hostname not in HERE:
+    if url.scheme != "http" or url.hostname not in THIS_MACHINE:
         raise argparse.ArgumentTypeError(f"{text} is no http:// on this machine; {URL} is")
     if url.port == 0:  # one that is no number raises ValueError by itself
         raise argparse.ArgumentTypeError(f"{text} has no port that can be")
@@ -50,33 +50,35 @@ def ask(url, headers=(), timeout=None):
     """
     limit = LONGEST_CONNECT
     connection = HTTPConnection(url.hostname, url.port or 80, timeout=limit)
+    path = url._replace(scheme="", netloc="").geturl()
     try:
         connection.connect()
         limit = timeout
         connection.sock.settimeout(limit)
-        path = url._replace(scheme="", netloc="").geturl()
         connection.request("GET", path, headers=dict(headers))
         response = connection.getresponse()
         response.read()
     except TimeoutError:
         return f"no response within {limit} s"
-    except (OSError, HTTPException, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
-        return f"no HTTP: {why}" if type(error) is BadStatusLine else why
+    except OSError as error:  # RemoteDisconnected is one, and a BadStatusLine, too
+        return error.strerror or str(error)
+    except BadStatusLine as error:
+        return f"no HTTP: {error}".strip()
+    except (HTTPException, ValueError) as error:
+        return str(error)
     finally:
         connection.close()
+    if 200 <= response.status < 300:
+        return None
     where = response.headers.get("Location")
-    words = f"{response.status} to {where}" if where else str(response.status)
-    return None if 200 <= response.status < 300 else words
+    return f"{response.status} to {where}" if where else str(response.status)
 
 
-def together(how_many, url, headers=(), timeout=None):
-    """Send that many requests at the same time; yield (seconds, what was wrong, or None)
-    as each response comes. See ask().
-    """
+def together(how_many, url, headers=()):
+    """Send that many requests together; yield (seconds, ask() of it) for each response."""
     start = time.monotonic()
     clients = ThreadPoolExecutor(how_many)  # a thread for each request: none has to queue
-    requests = [clients.submit(ask, url, headers, timeout) for _ in range(how_many)]
+    requests = [clients.submit(ask, url, headers) for _ in range(how_many)]
     for request in as_completed(requests):
         yield time.monotonic() - start, request.result()
 

@@ -17,6 +17,8 @@ if __name__ == "__main__":  # Ctrl-C during the imports: no traceback
 try:
     from measure import CORES, measure, slots  # first: Locust patches the standard library
 except ModuleNotFoundError as error:
+    if error.name == "measure":  # Python may be told not to look where this file is
+        sys.exit("measure.py was not found. If it is there, type: unset PYTHONSAFEPATH")
     if error.name not in ("gevent", "locust"):
         raise
     sys.exit("Locust is missing. Activate the environment: . .venv/bin/activate\n"
@@ -28,11 +30,10 @@ import os
 import re
 import shlex
 from importlib.metadata import version
-from pathlib import Path
 from typing import NamedTuple
 
-from burst import HERE, address, name_and_value
-from launch import ROOT, allow_files, leave_nothing
+from burst import THIS_MACHINE, address, name_and_value
+from launch import ROOT, Refusal, allow_files, leave_nothing
 
 LINE = "{:20}{:>8}{:>9}{:>13}{:>13}{:>9}"
 HEAD = LINE.format("", "RPS", "ceiling", "Median (ms)", "95%ile (ms)", "# Fails")
@@ -54,7 +55,7 @@ class Row(NamedTuple):
         """Where the folder is: the table's in the lesson, one's own where one is."""
         if self.folder is None:
             return None
-        return Path(self.folder).expanduser() if self.slots is None else ROOT / self.folder
+        return os.path.expanduser(self.folder) if self.slots is None else ROOT / self.folder
 
     def ceiling(self, users):
         """Return how many requests per second `users` get at most, by Little's law."""
@@ -132,19 +133,22 @@ def remarks(row, result, users, seconds):
 
 
 def table(rows, users, seconds, url, headers):
-    """Measure and print row after row; return whether some request failed in one."""
+    """Measure and print row after row; return whether something failed in one of them."""
     ceilings, bad = [row.ceiling(users) for row in rows], False
-    for row, ceiling in zip(rows, ceilings, strict=True):
+    for row in rows:
         print(row, flush=True)
         where = address(row.command) if row.folder is None else url
-        result = measure(row, users, seconds, where, headers)
-        if result.alone:  # it is not known beforehand, or is not what was expected
-            ceiling = None
-        bar = (
-            "█" * math.ceil(20 * result.rate / max(ceilings))
-            if ceiling and all(ceilings)
-            else ""
-        )
+        try:
+            result = measure(row, users, seconds, where, headers)
+        except Refusal as refusal:
+            print(f"  {refusal}", flush=True)
+            bad = True
+            continue
+        # Slots that had to be found were not known, or are not what was expected.
+        ceiling = None if result.alone else row.ceiling(users)
+        bar = ""
+        if ceiling and all(ceilings):
+            bar = "█" * math.ceil(20 * result.rate / max(ceilings))
         times = ["-", "-"] if result.unserved or not result.rate else result.times
         rate, most = f"{result.rate:.1f}", f"{ceiling:.1f}" if ceiling else "-"
         failed = sum(error.occurrences for error in result.errors)
@@ -160,7 +164,7 @@ def named_rows(name, users):
 
     Raises ValueError, with a sentence, if it is neither.
     """
-    if "$" not in name and name.startswith(("http", *HERE)):
+    if "$" not in name and name.startswith(("http", *THIS_MACHINE)):
         return [Row(address(name).geturl())]
     name, waiting = name.strip(), waiting_rows(users)
     own = re.fullmatch(r"(.*?)\$ *(.*)", name)
@@ -182,12 +186,8 @@ def main():
     """Print the table that the command line asks for; return the exit code."""
     parser = argparse.ArgumentParser(description="Load-test servers in turn.")
     add = parser.add_argument
-    add(
-        "rows",
-        nargs="*",
-        default=[""],
-        help="a word in the table, 'folder$ command', http://",
-    )
+    rows = "a word in the table, 'folder$ command', http://"
+    add("rows", nargs="*", default=[""], help=rows)
     add("--users", type=int, default=40, help="1 to 10000; default: 40")
     add("--seconds", type=int, default=5, help="1 to 600; default: 5")
     add("--path", type=address, help="what the users ask for; default: /")
@@ -210,13 +210,9 @@ def main():
     allow_files(users + 200)
     sys.stdout.reconfigure(errors="replace")  # a terminal may have no such bars
     try:
-        print(
-            f"{users} users, {seconds} s counted per row; {versions()}\n\n{HEAD}",
-            flush=True,
-        )
-        return int(
-            table(rows, users, seconds, options.path or address("/"), options.header)
-        )
+        print(f"{users} users, {seconds} s counted per row; {versions()}\n\n{HEAD}")
+        url = options.path or address("/")
+        return int(table(rows, users, seconds, url, options.header))
     except BrokenPipeError:  # nobody reads on, as in `python compare.py | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

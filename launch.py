@@ -1,5 +1,6 @@
 """Starts a server, waits until it serves, and leaves nothing of it behind."""
 
+import atexit
 import contextlib
 import os
 import re
@@ -14,12 +15,18 @@ from pathlib import Path
 
 import psutil
 from mirakuru import AlreadyRunning, ProcessExitedWithError, TCPExecutor, TimeoutExpired
-from mirakuru.base import ENV_UUID
+from mirakuru.base import ENV_UUID, cleanup_subprocesses
 
 from burst import address, ask
 
 ROOT = Path(__file__).resolve().parent
 HERE = address("/")  # where a server is, if nobody says something else
+# At an exit it would kill others' servers with this process id's digits in their marks.
+atexit.unregister(cleanup_subprocesses)
+
+
+class Refusal(SystemExit):
+    """A sentence that says why one server cannot be measured; another one perhaps can."""
 
 
 def allow_files(number):
@@ -35,12 +42,12 @@ def started(server=None):
 
     A daemon has left its parent, but not mirakuru's mark in its environment.
     """
-    mark, pid = f"{os.getpid()}:", os.getpid()
-    if server:
-        mark, pid = server.mark, server.process.pid if server.process else 0
+    mark = server.envvars[ENV_UUID] if server else f"{os.getpid()}:"
+    parent = server.process if server else psutil.Process()
     found = set()
-    with contextlib.suppress(psutil.Error):
-        found.update(psutil.Process(pid).children(recursive=True) if pid else [])
+    if parent:  # else mirakuru has seen it exit
+        with contextlib.suppress(psutil.Error):
+            found.update(psutil.Process(parent.pid).children(recursive=True))
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):  # another user's, or it has just exited
             if process.environ().get(ENV_UUID, "").startswith(mark):
@@ -96,17 +103,11 @@ class Server(TCPExecutor):
     first = 0.0  # seconds until its first response
 
     @property
-    def mark(self):
-        """Which value of ENV_UUID all have that come from this start."""
-        return self._uuid
-
-    @property
     def envvars(self):
         """What mirakuru passes on, without the variables that a server would obey."""
         kept = {k: v for k, v in super().envvars.items() if not self.obeyed.fullmatch(k)}
-        return kept | {
-            "PATH": f"{Path(sys.executable).parent}:{kept.get('PATH', os.defpath)}"
-        }
+        programs = Path(sys.executable).parent
+        return kept | {"PATH": f"{programs}:{kept.get('PATH', os.defpath)}"}
 
     def pre_start_check(self):
         """Return whether somebody listens on the port, even if his queue is full."""
@@ -122,9 +123,10 @@ class Server(TCPExecutor):
         """Start it; return None if it serves `url` within 20 seconds, else why not."""
         try:
             self.start()
-        except AlreadyRunning:
-            return f"Nothing was started: port {self.port} is taken by {whose(self.port)}"
-        except (OSError, ValueError) as error:  # no such folder, no such command
+        except AlreadyRunning:  # and so it will be for every other server
+            who = whose(self.port)
+            sys.exit(f"Nothing was started: port {self.port} is taken by {who}")
+        except OSError as error:  # no such folder, no such command
             why = f"{error.strerror}: {error.filename}" if error.filename else error
             return f"Nothing was started: {why}"
         except ProcessExitedWithError as error:
@@ -150,7 +152,8 @@ class Server(TCPExecutor):
 
 def said(log):
     """Return the lines of a server's `log` up to its first error, or its last lines."""
-    log.seek(max(0, log.seek(0, os.SEEK_END) - 100_000))
+    size = log.seek(0, os.SEEK_END)
+    log.seek(max(0, size - 100_000))
     text = re.sub(r"\x1b\[[\d;]*m", "", log.read().decode(errors="replace"))  # no colours
     lines = text.splitlines()
     errors = [n for n, line in enumerate(lines, 1) if re.match(r"\w+Error\b|Failed", line)]
@@ -162,7 +165,7 @@ def said(log):
 def running(folder, command, url=HERE, headers=()):
     """Run the server while the block lasts; yield it, a Server.
 
-    Exits with a sentence, and with what the server said, if it does not serve `url`, which
+    Exits with a Refusal, and with what the server said, if it does not serve `url`, which
     comes from address(), or if it has stopped when the block is over.
     """
     with tempfile.TemporaryFile() as log:
@@ -170,9 +173,9 @@ def running(folder, command, url=HERE, headers=()):
         server = Server(shlex.split(command), url.hostname, url.port or 80, **how)
         try:
             if trouble := server.trouble(url, headers):
-                sys.exit(f"{command}\n{trouble}{said(log)}")
+                raise Refusal(f"{trouble}{said(log)}")
             yield server
             if not listening(server.port, started(server)):
-                sys.exit(f"{command}\nIt has stopped by itself.{said(log)}")
+                raise Refusal(f"It has stopped by itself.{said(log)}")
         finally:
             server.end()

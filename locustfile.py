@@ -42,7 +42,7 @@ class Visitor(FastHttpUser):
                 time.sleep(1)  # else a dead server looks fast: refusing takes no time
 
 
-def name_and_value(header):
+def name_and_value(header):  # as in burst.py: Locust's workers get this file only
     name, value = header.split(":", 1)
     return name, value.strip()
 
@@ -60,10 +60,7 @@ def add_options(parser):
 
 @events.test_start.add_listener
 def somebody_must_listen(environment, **_):
-    host, runner = (
-        (environment.host or Visitor.host).strip().rstrip("/"),
-        environment.runner,
-    )
+    host = (environment.host or Visitor.host).strip().rstrip("/")
     environment.host = host if "//" in host else f"http://{host}"
     try:
         url = urlsplit(environment.host)
@@ -71,7 +68,7 @@ def somebody_must_listen(environment, **_):
     except (OSError, ValueError):  # refused, unknown, or a port that cannot be
         words = NOBODY.format(environment.host)
         print(words, file=sys.stderr)
+        runner = environment.runner
         runner.log_exception("local", words, "")  # in the tab Exceptions
-        stop = runner.quit if environment.parsed_options.headless else runner.stop
-        gevent.spawn(stop)
+        gevent.spawn(runner.quit if environment.parsed_options.headless else runner.stop)
         raise gevent.GreenletExit from None  # cancels the start without a traceback

@@ -9,7 +9,6 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import gevent
@@ -18,7 +17,7 @@ from locust.env import Environment  # patches the standard library: time.sleep()
 from locust.stats import RequestStats
 
 from burst import ask
-from launch import listening, running, started
+from launch import Refusal, listening, running, started
 from locustfile import Visitor
 
 CORES = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
@@ -39,9 +38,7 @@ class Result(NamedTuple):
     server: float
     process: float
     machine: float  # how many cores were busy, with whatever else was running
-    alone: Sequence[
-        float
-    ] = ()  # times of requests without load; empty if the slots are known
+    alone: list[float] | None = None  # times without load, if the slots are not known
     inside: float = 0  # users that were waiting for a response, on average
     unfinished: int = 0  # users that never got their last response
     strangers: int = 0  # connections that somebody else had to the server
@@ -56,7 +53,7 @@ class Load:
         host = f"{url.scheme}://{url.netloc}"
         self.locust = Environment(user_classes=[Visitor], host=host, parsed_options=options)
         self.locust.events.request.add_listener(self.note)
-        self.users, self.served = users, set()
+        self.users, self.served = users, {}  # users: when each had the first response
         self.requests, self.good = [], RequestStats()  # all; those since count() began
 
     def __enter__(self):
@@ -71,7 +68,7 @@ class Load:
     def note(self, start_time, response_time, exception, **_):
         """Note down a request: when it began, as time.time(), and its milliseconds."""
         user, end = gevent.getcurrent(), start_time + response_time / 1000
-        self.served.add(user)
+        self.served.setdefault(user, end)
         self.requests.append((user, start_time, end))
         if not exception:
             self.good.log_request("GET", "/", response_time, 0)
@@ -80,12 +77,10 @@ class Load:
         """Return when all users have had a response, or how many have not, either after the
         `longest` time or when nobody got a first response for the time of one's `patience`.
         """
-        begin = last = time.monotonic()
-        served = 0
-        while len(self.served) < self.users and begin + longest > time.monotonic():
-            if len(self.served) > served:
-                served, last = len(self.served), time.monotonic()
-            if time.monotonic() > last + patience:
+        begin = time.time()
+        while len(self.served) < self.users:
+            last = max(self.served.values(), default=begin)
+            if time.time() > min(begin + longest, last + patience):
                 break
             time.sleep(0.1)  # after the last of a wave, and before the next one
         late = self.users - len(self.served)
@@ -98,9 +93,9 @@ class Load:
         begin, own, before = time.monotonic(), time.process_time(), used(processes())
         time.sleep(seconds)
         lasted, total = time.monotonic() - begin, self.good.total
-        own, after = time.process_time() - own, used(processes())
-        spent = {key: (after[key] - before[key]) / lasted for key in after if key in before}
-        together, machine = spent.pop("together"), spent.pop("machine")
+        own, after = (time.process_time() - own) / lasted, used(processes())
+        cores = {key: (after[key] - before[key]) / lasted for key in after if key in before}
+        together, machine = cores.pop("together"), cores.pop("machine")
         return Result(
             rate=total.num_requests / lasted,
             mean=total.avg_response_time / 1000,
@@ -108,28 +103,32 @@ class Load:
             errors=list(self.locust.stats.errors.values()),
             unserved=unserved,
             late=lasted - seconds,
-            locust=own / lasted,
-            server=together if spent else machine - own / lasted,  # or it is in a container
-            process=max(spent.values(), default=0),
+            locust=own,
+            server=together if cores else machine - own,  # it may be in a container
+            process=max(cores.values(), default=0),
             machine=machine,
         )
 
     def finish(self):
         """Let every user get a last response; return how many of them never got it."""
-        longest = max(5, 3 * max(end - begin for _, begin, end in self.requests))
-        self.locust.stop_timeout, begin = min(longest, 60), time.time()
+        limit, begin = min(max(5, 3 * self.longest()), 60), time.time()
+        self.locust.stop_timeout = limit
         self.locust.runner.stop()
-        if time.time() - begin < self.locust.stop_timeout:
+        if time.time() - begin < limit:
             return 0
         return self.users - len({user for user, _, end in self.requests if end > begin})
+
+    def longest(self):
+        """Return the longest time of a request, in seconds."""
+        return max((end - begin for _, begin, end in self.requests), default=0)
 
     def in_step(self, begin):
         """Return whether all have got their responses together since `begin`, in one wave
         after another, as behind an event loop that is blocked for a part of the time.
         """
         ends = sorted(end for _, _, end in self.requests if end > begin)
-        longest = max((b - a for a, b in itertools.pairwise(ends)), default=0)
-        return longest > 0.35 * self.good.total.avg_response_time / 1000
+        gap = max((b - a for a, b in itertools.pairwise(ends)), default=0)
+        return gap > 0.35 * self.good.total.avg_response_time / 1000
 
     def inside(self, begin, end):
         """Return how many users were waiting for a response, on average in that time."""
@@ -153,44 +152,43 @@ def used(processes):
 
 def strangers(port):
     """Return how many connections others have to the `port`, while we have none."""
-    with contextlib.suppress(psutil.AccessDenied):  # macOS tells only root
-        found = [c for c in psutil.net_connections("tcp") if c.status == "ESTABLISHED"]
-        return sum(c.raddr.port == port for c in found)
-    return 0
+    try:
+        found = psutil.net_connections("tcp")
+    except psutil.AccessDenied:  # macOS tells only root
+        return 0
+    return sum(c.status == "ESTABLISHED" and c.raddr.port == port for c in found)
 
 
-def alone(url, headers, fewest=1):
-    """Return the times of good responses, one after another, for two seconds or longer.
-
-    Exits with a sentence if there is none.
+def alone(url, headers):
+    """Return the times of good responses, one after another: two at least, for two seconds
+    or longer, but thirty at most. Exits with a Refusal if there is none.
     """
-    times, trouble, until = [], None, time.monotonic() + 60
+    times, until = [], time.monotonic() + 60
     for _ in range(30):
         begin = time.monotonic()
         trouble = ask(url, headers, timeout=60)
         if not trouble:
             times.append(time.monotonic() - begin)
-        enough = len(times) >= fewest and sum(times) >= 2
+        enough = len(times) >= 2 and sum(times) >= 2
         if enough or time.monotonic() > until:  # a server that hangs may do so each time
             break
     if not times:
-        sys.exit(f"{url.geturl()} was good once, and then no more: {trouble}.")
+        raise Refusal(f"{url.geturl()} was good once, and then no more: {trouble}.")
     return times
 
 
 @contextlib.contextmanager
 def serving(row, url, headers):
     """Start the row's server, or take the one that runs already; yield the time of its
-    first response, and a function that returns its processes.
+    first response (None if it runs already), and a function that returns its processes.
     """
     if row.place:
         with running(row.place, row.command, url, headers) as server:
             yield server.first, lambda: started(server)
         return
-    begin = time.monotonic()
     if trouble := ask(url, headers, timeout=20):
-        sys.exit(f"{url.geturl()} is no good: {trouble}. Nothing was measured.")
-    first, found = time.monotonic() - begin, listening(url.port or 80)
+        raise Refusal(f"{url.geturl()} is no good: {trouble}. Nothing was measured.")
+    found = listening(url.port or 80)
 
     def family():
         everybody = set(found)
@@ -199,7 +197,7 @@ def serving(row, url, headers):
                 everybody.update(process.children(recursive=True))
         return everybody
 
-    yield first, family
+    yield None, family
 
 
 def whole_rounds(load, takes, seconds, processes):
@@ -209,8 +207,7 @@ def whole_rounds(load, takes, seconds, processes):
     unserved = load.wait_until_served(60, patience=15 + 3 * takes)
     time.sleep(takes / 2)
     if unserved:  # responses may come in waves as far apart as the longest of them takes
-        longest = max((end - begin for _, begin, end in load.requests), default=0)
-        seconds = max(seconds, min(2 * longest, 60))
+        seconds = max(seconds, min(2 * load.longest(), 60))
     begin = time.time()
     result = load.count(math.ceil(seconds / takes) * takes, processes, unserved)
     if not unserved and result.mean > 1.2 * takes and load.in_step(begin):
@@ -225,14 +222,14 @@ def whole_rounds(load, takes, seconds, processes):
 def measure(row, users, seconds, url, headers=()):
     """Return the Result of `users` who ask the row's server for `url`.
 
-    Exits with a sentence if that cannot be measured.
+    Exits with a Refusal if that cannot be measured.
     """
     with serving(row, url, headers) as (takes, processes):
         if not row.is_as_expected(takes):  # or it is, and its first request had to wait
             takes = statistics.median_low(alone(url, headers))
         if users > PER_LOCUST * max(1, takes):
             asked = f"{users} users would ask {users / takes:.0f} times per second"
-            sys.exit(f"{asked}, and one Locust can ask some {PER_LOCUST} times.")
+            raise Refusal(f"{asked}, and one Locust can ask some {PER_LOCUST} times.")
         others = strangers(url.port or 80)
         with Load(users, url, headers) as load:
             if row.is_as_expected(takes):
@@ -240,7 +237,7 @@ def measure(row, users, seconds, url, headers=()):
                 return load.count(seconds, processes, unserved)
             result = whole_rounds(load, takes, seconds, processes)
         troubled = result.unserved or result.unfinished or result.errors or not result.rate
-        times = [takes] if troubled else alone(url, headers, fewest=2)
+        times = [takes] if troubled else alone(url, headers)
         return result._replace(alone=times, strangers=others)
 
 
@@ -262,7 +259,8 @@ def slots(result, users):
     full = result.machine > 0.75 * CORES and (cores > 0.2 * CORES or inside < 0.85 * users)
     if result.process > 0.85 or cores > 0.8 * CORES or full:
         what = f"all {CORES} cores were busy"
-        what = "one process used a whole core" if result.process > 0.85 else what
+        if result.process > 0.85:
+            what = "one process used a whole core"
         each = f"{round(1000 * result.server / rate, 1):g} ms per request"
         return f"The processor was the limit, not slots: {each}, and {what}."
     least, most = min(result.alone), max(result.alone)

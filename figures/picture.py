@@ -41,6 +41,7 @@ def response_times(folder, command):
     Exits with a sentence if one of them is no good.
     """
     times = []
+    print(f"{folder}$ {command}")
     with running(ROOT / folder, command):
         time.sleep(1)  # until all workers have started
         for seconds, trouble in together(REQUESTS, HERE):

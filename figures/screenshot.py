@@ -72,6 +72,7 @@ def press(page, name, kind="button"):
 def loaded(page, folder, command):
     """Start the server, and load it from the page while the block lasts."""
     new = page.get_by_role("button", name="New", exact=True)
+    print(f"{folder}$ {command}")
     with running(ROOT / folder, command):
         if new.is_visible():  # there was a run before
             new.click()

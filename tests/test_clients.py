@@ -64,6 +64,7 @@ def test_an_address_is_on_this_machine_or_a_sentence_says_why_not(text, url):
         (b"HTTP/1.1 503 x\r\n\r\n", "503"),
         (b"", "Remote end closed connection without response"),
         (b"SSH-2.0-x\r\n", "no HTTP: SSH-2.0-x"),
+        (b" \r\n", "no HTTP:"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", "IncompleteRead(3 bytes read"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx", "IncompleteRead"),
     ],
@@ -86,7 +87,7 @@ def test_bars(monkeypatch, capsys):
 
 
 def test_a_burst_with_headers_for_another_port():
-    """Nobody gets a response before all three have asked."""
+    """Nobody gets a response before all three have asked; the last A counts."""
 
     def respond(listener):
         clients = [listener.accept()[0] for _ in range(3)]
@@ -96,7 +97,7 @@ def test_a_burst_with_headers_for_another_port():
             client.close()
         return requests
 
-    line = "burst 3 'http://localhost:9000/a b?x=1' --header 'A: 1' --header 'B:2:3'"
+    line = "burst 3 'localhost:9000/a b?x=1' --header A:0 --header 'A: 1' --header B:2:3"
     with (
         socket.create_server(("127.0.0.1", 9000)) as listener,
         ThreadPoolExecutor() as pool,
@@ -108,7 +109,7 @@ def test_a_burst_with_headers_for_another_port():
         for request in requests.result():
             first, *headers = request.split(b"\r\n")
             assert first == b"GET /a%20b?x=1 HTTP/1.1"
-            assert {b"A: 1", b"B: 2:3"} <= {*headers}
+            assert {b"A: 1", b"B: 2:3"} <= {*headers} and b"A: 0" not in headers
 
 
 @pytest.mark.parametrize(

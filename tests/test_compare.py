@@ -177,26 +177,44 @@ def test_what_cannot_be_measured(arguments, message, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["compare.py", *arguments])
     monkeypatch.setattr(compare, "leave_nothing", lambda: None)  # not these tests
     with pytest.raises(SystemExit) as end:
-        compare.main()
-    assert message in capsys.readouterr().err + str(end.value) and end.value.code
+        sys.exit(compare.main())
+    said = "".join(capsys.readouterr()) + str(end.value)
+    assert message in said and end.value.code
 
 
-def test_one_locust_cannot_be_many_users(monkeypatch):
+def test_one_locust_cannot_be_many_users(monkeypatch, capsys):
     """Who ask an address that responds in no time."""
     line = "compare.py http://127.0.0.1:9000/ --users 9999"
     monkeypatch.setattr(sys, "argv", line.split())
     monkeypatch.setattr(compare, "leave_nothing", lambda: None)
-    with responding(b"HTTP/1.1 200 OK\r\n\r\n", 9000), pytest.raises(SystemExit) as end:
-        compare.main()
-    assert "and one Locust can ask some 1500 times." in end.value.code
+    with responding(b"HTTP/1.1 200 OK\r\n\r\n", 9000):
+        assert compare.main() == 1
+    assert "and one Locust can ask some 1500 times.\n" in capsys.readouterr().out
 
 
-def test_without_the_environment():
-    result = subprocess.run(
-        [sys.executable, "-S", "compare.py"], cwd=ROOT, check=False, **PIPES
-    )
+def test_a_row_that_is_refused_does_not_end_the_others(monkeypatch, capsys):
+    """Its sentence stands below it, and its command only once."""
+    refusal = compare.Refusal("It has exited by itself, with code 3. It said:\n    x")
+    measure = mock.Mock(side_effect=[refusal, GOOD])
+    monkeypatch.setattr(compare, "measure", measure)
+    assert compare.table(ROWS[:2], 4, 5, None, ())
+    first, second = map(str, ROWS[:2])
+    said = capsys.readouterr().out
+    assert said.startswith(f"{first}\n  {refusal}\n{second}\n█") and "4.0" in said
+
+
+@pytest.mark.parametrize(
+    "option, said",
+    [
+        ("-S", "Locust is missing. Activate the environment: . .venv"),
+        ("-P", "measure.py was not found. If it is there, type: unset PYTHONSAFEPATH"),
+    ],
+)
+def test_without_the_environment(option, said):
+    command = [sys.executable, option, "compare.py"]
+    result = subprocess.run(command, cwd=ROOT, check=False, **PIPES)
     assert result.returncode == 1 and result.stdout == ""
-    assert result.stderr.startswith("Locust is missing. Activate the environment: . .venv")
+    assert result.stderr.startswith(said)
 
 
 def test_nobody_reads_on():

@@ -137,7 +137,7 @@ def test_the_last_responses(clock, load, lasts, unfinished):
     "served, patience, late", [(4, 1, 0), (3, 1, 1), (3, 99, 1), (0, 1, 4)]
 )
 def test_waiting_until_all_are_served(clock, load, served, patience, late):
-    begin, load.served = clock.now, {*range(served)}
+    begin, load.served = clock.now, dict.fromkeys(range(served), clock.now)
     assert load.wait_until_served(30, patience) == late
     assert clock.now - begin < (4 if served == 4 or patience == 1 else 34)
 
