@@ -79,6 +79,9 @@ def loaded(page, folder, command):
         press(page, "Start")
         press(page, "Charts", "tab")
         yield
+        # The page asks Locust for figures every two seconds. If it asks while Locust is
+        # stopping, it never asks again, and "New" never appears: so stop just after that.
+        page.wait_for_event("response", lambda response: "stats/requests" in response.url)
         press(page, "Stop")
         new.wait_for()
 
