@@ -159,6 +159,8 @@ def test_streams_end_when_their_client_leaves(no_wait, capsys):
         with contextlib.suppress(ConnectionResetError):
             await load("asgi/stream_app.py")({"type": "http"}, received.get, send)
         assert len(sent) == 3, "it goes on sending to nobody"
+        await asyncio.sleep(0)
+        assert len(asyncio.all_tasks()) == 1, "it goes on listening to nobody"
 
     async def disconnect(received):
         await received.put({"type": "http.disconnect"})

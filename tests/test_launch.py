@@ -39,11 +39,14 @@ assert state() == before"""
 
 
 def test_a_server_obeys_its_command_line_only(monkeypatch):
+    """And its programs are those of the environment, also if that is not active."""
     obeyed = {"PORT", "WEB_CONCURRENCY", "GUNICORN_CMD_ARGS", "UVICORN_PORT"}
     for name in obeyed | {"PORTAL_KEY"}:
         monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("PATH", "/bin")
     passed = launch.Server("gunicorn", "127.0.0.1", 8000).envvars
     assert passed["PORTAL_KEY"] == "1" and not obeyed & {*passed}
+    assert passed["PATH"] == f"{os.path.dirname(sys.executable)}:/bin"
 
 
 @pytest.mark.parametrize("soft, wanted, allowed", [(100, 150, 150), (100, 50, 100)])
