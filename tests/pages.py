@@ -1,5 +1,6 @@
 """Reads the pages: what they have their reader type, what they link to, what they show."""
 
+import functools
 import itertools
 import re
 from typing import NamedTuple
@@ -40,6 +41,7 @@ class Step(NamedTuple):
         return not follows or follows.startswith(("^", ">", "(Pdb)"))
 
 
+@functools.cache
 def tokens(page):
     """Return the Markdown tokens of the `page`, a path inside the repository."""
     return MarkdownIt("gfm-like", {"linkify": False}).parse((ROOT / page).read_text())
@@ -58,6 +60,7 @@ def inline(page, kind):
     return [child for child in found if child.type == kind]
 
 
+@functools.cache
 def steps(page):
     """Return the Steps of the page, in the notation that the README explains.
 

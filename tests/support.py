@@ -6,8 +6,6 @@ import re
 import runpy
 import shlex
 import socketserver
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -19,7 +17,7 @@ from wsgiref.validate import validator
 import psutil
 from asgiref.testing import ApplicationCommunicator
 
-from burst import URL, address
+from burst import URL, address, together
 from launch import ROOT, Server
 
 HELLO = b"Hello, World!\n"
@@ -101,30 +99,33 @@ def call_asgi(app, parts=(b"",), **scope):
 
 @contextlib.contextmanager
 def serve(folder, command, url=URL):
-    """Run a server while the block lasts; yield it, a launch.Server that has responded.
+    """Run a server while the block lasts; yield it, a launch.Server that listens.
 
-    Its `status` is that of its first response; its `log` is the path of what it says. It is
-    killed at the end. mirakuru raises AlreadyRunning, and what it says
-    of a server that does not start.
+    Its `log` is the path of what it says. It is killed at the end. mirakuru raises
+    AlreadyRunning, and what it says of a server that does not start.
     """
-    parts, url = (
-        command if isinstance(command, list) else shlex.split(command),
-        address(url),
-    )
+    parts = command if isinstance(command, list) else shlex.split(command)
     log = Path(LOGS.name, re.sub(r"\W+", "-", f"{folder} {parts}")[-80:])
+    url = address(url)
     with log.open("w") as output:
         how = {"cwd": ROOT / folder, "timeout": 20, "stdout": output, "stderr": output}
         server = Server(parts, url.hostname, url.port or 80, **how)
         server.log = log
         try:
             server.start()
-            first = HTTPConnection(url.hostname, url.port or 80, timeout=20)
-            with contextlib.closing(first):
-                first.request("GET", url.path)
-                server.status = first.getresponse().status
             yield server
         finally:
             server.end()
+            print(f"{folder}$ {command}\n{log.read_text()}")  # seen if the test fails
+
+
+def status(url=URL):
+    """Return the status of a response, without waiting for its body."""
+    url = address(url)
+    client = HTTPConnection(url.hostname, url.port or 80, timeout=20)
+    with contextlib.closing(client):
+        client.request("GET", url.path)
+        return client.getresponse().status
 
 
 @contextlib.contextmanager
@@ -152,11 +153,11 @@ def family(server):
     return [process.pid, *(child.pid for child in process.children(recursive=True))]
 
 
-def burst(how_many=12, path="/"):
+def burst(how_many, url=URL):
     """Return after how many whole seconds each response of a burst came, in their order."""
-    command = [sys.executable, ROOT / "burst.py", str(how_many), path]
-    run = subprocess.run(command, capture_output=True, check=True, text=True)
-    return [round(float(line.split()[-2])) for line in run.stdout.splitlines()]
+    responses = [*together(how_many, address(url), timeout=60)]
+    assert all(wrong is None for _, wrong in responses), responses
+    return [round(seconds) for seconds, _ in responses]
 
 
 def wait_until(condition, seconds=20):

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import difflib
 import functools
+import importlib
 import io
 import re
 import sqlite3
@@ -26,19 +27,23 @@ UNKNOWN = [
 
 @pytest.fixture
 def no_wait(monkeypatch):
-    """Let waits take no time; return the list of their lengths in seconds."""
-    waits, sleep = [], asyncio.sleep
+    """Let waits take no time; return the list of them, each as its function's name."""
+    waits, sleep, wait = [], asyncio.sleep, asyncio.wait
 
     async def asyncio_sleep(seconds):
         if seconds != 0.01:  # asgiref's own
-            waits.append(seconds)
+            waits.append(f"asyncio.sleep({seconds})")
         await sleep(0)
 
-    async def asyncio_wait(tasks, timeout):
-        waits.append(timeout)
+    async def asyncio_wait(tasks, timeout=None, **how):
+        if timeout is None:  # Django's own
+            return await wait(tasks, **how)
+        waits.append(f"asyncio.wait({timeout})")
         await sleep(0)
 
-    monkeypatch.setattr(time, "sleep", waits.append)
+    monkeypatch.setattr(
+        time, "sleep", lambda seconds: waits.append(f"time.sleep({seconds})")
+    )
     monkeypatch.setattr(asyncio, "sleep", asyncio_sleep)
     monkeypatch.setattr(asyncio, "wait", asyncio_wait)
     return waits
@@ -52,7 +57,36 @@ def test_hello(no_wait, name):
     status, headers, body = call_asgi(load(f"asgi/{name}.py"))
     assert (status, body) == (200, HELLO)
     assert headers == [(b"content-type", b"text/plain"), (b"content-length", b"14")]
-    assert no_wait == ([1, 1] if name in ("slow_app", "pool_app") else [])
+    waits = (
+        ["time.sleep(1)", "asyncio.sleep(1)"] if name in ("slow_app", "pool_app") else []
+    )
+    assert no_wait == waits
+
+
+@pytest.mark.parametrize(
+    "app, path, wait",
+    [
+        ("wsgi/flask_app", "/", "time.sleep(1)"),
+        ("wsgi/flask_app", "/async", "asyncio.sleep(1)"),
+        ("wsgi/django_app", "/", "time.sleep(1)"),
+        ("wsgi/django_app", "/async", "asyncio.sleep(1)"),
+        ("asgi/fastapi_app", "/", "asyncio.sleep(1)"),
+        ("asgi/fastapi_app", "/def", "time.sleep(1)"),
+        ("asgi/fastapi_database_app", "/plain", "time.sleep(0.2)"),
+        ("asgi/fastapi_database_app", "/declared", "time.sleep(0.2)"),
+        ("asgi/fastapi_database_app", "/inside", "time.sleep(0.2)"),
+    ],
+)
+def test_the_frameworks_views_wait(no_wait, monkeypatch, app, path, wait):
+    """How many of them are in progress together, `make walkthrough` types."""
+    monkeypatch.syspath_prepend(ROOT / app[:4])
+    view = importlib.import_module(app[5:]).app  # Django looks for the module by its name
+    if app[:4] == "wsgi":
+        body = call_wsgi(view, PATH_INFO=path)[2]
+    else:
+        body = call_asgi(view, path=path)[2]
+    assert body == (b'{"number":1}' if "database" in app else HELLO)
+    assert no_wait == [wait]
 
 
 @pytest.mark.parametrize("name, kind", UNKNOWN)
@@ -104,7 +138,7 @@ def test_streams_send_five_lines_a_second_apart(no_wait, capsys):
     lines = b"".join(b"line %d\n" % number for number in range(1, 6))
     assert call_wsgi(load("wsgi/stream_app.py"))[2] == lines
     assert call_asgi(load("asgi/stream_app.py"))[2] == lines
-    assert no_wait == [1] * 10
+    assert no_wait == ["time.sleep(1)"] * 5 + ["asyncio.wait(1)"] * 5
     assert capsys.readouterr().out == "stream ended after line 5\n" * 2
 
 
@@ -125,6 +159,8 @@ def test_streams_end_when_their_client_leaves(no_wait, capsys):
         with contextlib.suppress(ConnectionResetError):
             await load("asgi/stream_app.py")({"type": "http"}, received.get, send)
         assert len(sent) == 3, "it goes on sending to nobody"
+        await asyncio.sleep(0)
+        assert len(asyncio.all_tasks()) == 1, "it goes on listening to nobody"
 
     async def disconnect(received):
         await received.put({"type": "http.disconnect"})
@@ -193,31 +229,31 @@ def test_client_app_passes_on_what_it_is_given(monkeypatch):
         asyncio.run(app({"type": "http", "state": {"client": client()}}, None, None))
 
 
-def lines(path):
-    return (ROOT / path).read_text().splitlines()
+SLOW = "+ | +import time | +time.sleep(1)"
+ASYNC_SLOW = "+ | +import asyncio | +await asyncio.sleep(1)"
+BLOCKING = "-import asyncio | +import time | -await asyncio.sleep(1) | +time.sleep(1)"
+DJANGO = "-from django.core.wsgi import get_wsgi_application"
+DJANGO += f" | {DJANGO.replace('-', '+').replace('wsgi', 'asgi')}"
+DJANGO += " | -app = get_wsgi_application() | +app = get_asgi_application()"
 
 
 @pytest.mark.parametrize(
-    "folder, module, wait",
-    [("wsgi", "time", "time.sleep(1)"), ("asgi", "asyncio", "await asyncio.sleep(1)")],
+    "before, after, changes",
+    [
+        ("wsgi/app.py", "wsgi/slow_app.py", SLOW),
+        ("asgi/app.py", "asgi/slow_app.py", ASYNC_SLOW),
+        ("asgi/slow_app.py", "asgi/blocking_app.py", BLOCKING),
+        ("wsgi/django_app.py", "asgi/django_app.py", DJANGO),
+    ],
 )
-def test_slow_app_is_app_plus_the_wait(folder, module, wait):
-    """And another opening sentence, and another command to run it."""
-    fast, slow = lines(f"{folder}/app.py"), lines(f"{folder}/slow_app.py")
-    differences = list(difflib.ndiff(fast, slow))
-    added = [line[2:].split("  #")[0].strip() for line in differences if line[0] == "+"]
-    removed = [line[2:] for line in differences if line[0] == "-"]
-    assert removed == [fast[0], fast[2]]
-    assert sorted(added) == sorted([slow[0], slow[2], f"import {module}", "", wait])
-
-
-def test_blocking_app_is_slow_app_with_one_other_line():
-    slow, blocking = lines("asgi/slow_app.py"), lines("asgi/blocking_app.py")
-    pairs = [(a, b) for a, b in zip(slow, blocking, strict=True) if a != b]
-    assert pairs[:2] == [(slow[0], blocking[0]), (slow[2], blocking[2])]
-    assert pairs[2] == ("import asyncio", "import time")
-    waits = [line.split("#")[0].strip() for line in pairs[3]]
-    assert waits == ["await asyncio.sleep(1)", "time.sleep(1)"] and len(pairs) == 4
+def test_what_files_that_are_alike_differ_in(before, after, changes):
+    """Below the docstring, and without comments."""
+    pair = [(ROOT / file).read_text().split('"""')[2] for file in (before, after)]
+    found = difflib.ndiff(*[text.splitlines() for text in pair])
+    lines = [
+        line[0] + line[1:].split("  #")[0].strip() for line in found if line[0] in "+-"
+    ]
+    assert " | ".join(lines) == changes
 
 
 @pytest.mark.parametrize("folder", ["wsgi", "asgi"])

@@ -1,14 +1,14 @@
-"""The pictures and the table of costs: from figures to what is drawn, and one real run."""
+"""The pictures and the table of costs: from figures to what is drawn or told."""
 
+import contextlib
 import os
-import subprocess
-import sys
 from collections import Counter, namedtuple
+from types import SimpleNamespace
 from unittest import mock
 from xml.etree import ElementTree
 
+import psutil
 import pytest
-from support import ROOT
 
 from figures import picture, roles, timelines
 
@@ -66,11 +66,19 @@ def test_the_first_picture(monkeypatch, tmp_path):
 
 
 def test_the_times_are_those_of_a_real_run():
-    times = picture.response_times("wsgi", "gunicorn -w 4 slow_app:app")
-    assert [round(seconds) for seconds in times] == WAVES[0]
+    times = picture.response_times("asgi", "uvicorn app:app")
+    assert [round(seconds) for seconds in times] == [0] * 8
 
 
-def test_nothing_is_drawn_if_a_request_fails(monkeypatch):
+@pytest.fixture
+def no_server(monkeypatch):
+    """Let a server run in no time, which is no server."""
+    for module in (picture, costs):
+        monkeypatch.setattr(module, "running", lambda *_: contextlib.nullcontext())
+        monkeypatch.setattr(module, "time", mock.Mock())
+
+
+def test_nothing_is_drawn_if_a_request_fails(no_server, monkeypatch):
     monkeypatch.setattr(picture, "together", lambda *_: [(1, None), (1.1, "503")])
     with pytest.raises(SystemExit, match="A request failed: 503"):
         picture.response_times("wsgi", "gunicorn app:app")
@@ -131,21 +139,36 @@ def test_memory_is_in_megabytes():
     assert costs.memory(processes) == pytest.approx(3.9)
 
 
-def cost(row, seconds):
-    """Measure the Cost of ten users in a process of its own, as Locust patches it."""
-    code = f"from figures.costs import *; print(*cost({row}, 10, {seconds}))"
-    command = [sys.executable, "-c", code]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, check=False, text=True)
+@pytest.fixture
+def counted(no_server, monkeypatch):
+    """Let users of two processes be counted; return what is found, to change it."""
+    found = SimpleNamespace(rate=100, server=0.02, errors=[], memory=40, processes=[1, 2])
+    load = mock.MagicMock()
+    load.__enter__().count.return_value = found
+    monkeypatch.setattr(costs, "Load", lambda *_: load)
+    monkeypatch.setattr(costs, "memory", lambda _: found.memory)
+    monkeypatch.setattr(costs, "started", lambda _: found.processes)
+    return found
 
 
-def test_ten_users():
-    run = cost("ROWS['coroutines']", 2)
-    rate, in_progress, processor, memory = map(float, run.stdout.split())
-    assert rate == pytest.approx(10, abs=2) and in_progress == 10
-    assert 0 < processor < 0.05 and 5 < memory < 200
+def test_the_cost_of_a_hundred_users(counted):
+    assert costs.cost(costs.ROWS["coroutines"], 100) == (100, 100, 0.0002, 40)
+    assert costs.cost(costs.FOUR, 100) == (100, 4, 0.0002, 40)
 
 
-def test_a_worker_that_is_replaced_is_a_sentence():
-    run = cost("wsgi('gunicorn --max-requests 50 app:app', 1)", 2)
-    assert run.returncode == 1 and "Traceback" not in run.stderr
-    assert run.stderr.endswith("meanwhile. Measure again.\n")
+def test_why_nothing_was_counted(counted, monkeypatch):
+    def why():
+        with pytest.raises(SystemExit) as end:
+            costs.cost(costs.FOUR, 100)
+        return end.value.code
+
+    counted.rate = 0
+    assert why() == "100 users: nobody was served. Nothing was measured."
+    counted.errors = [SimpleNamespace(error="503")]
+    assert why() == "100 users: 503. Nothing was measured."
+    families = iter([[1, 2], [1, 3]])
+    monkeypatch.setattr(costs, "started", lambda _: next(families))
+    assert why() == "100 users: a worker was replaced meanwhile. Measure again."
+    monkeypatch.setattr(costs, "started", lambda _: [1])
+    monkeypatch.setattr(costs, "memory", mock.Mock(side_effect=psutil.NoSuchProcess(1)))
+    assert why() == "100 users: a worker exited meanwhile. Measure again."

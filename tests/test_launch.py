@@ -1,8 +1,10 @@
 """launch.py: a server serves or a sentence says why not, and nothing of it stays."""
 
 import contextlib
+import functools
 import io
 import os
+import re
 import resource
 import shutil
 import signal
@@ -10,6 +12,7 @@ import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -37,11 +40,14 @@ assert state() == before"""
 
 
 def test_a_server_obeys_its_command_line_only(monkeypatch):
+    """And its programs are those of the environment, also if that is not active."""
     obeyed = {"PORT", "WEB_CONCURRENCY", "GUNICORN_CMD_ARGS", "UVICORN_PORT"}
     for name in obeyed | {"PORTAL_KEY"}:
         monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("PATH", "/bin")
     passed = launch.Server("gunicorn", "127.0.0.1", 8000).envvars
     assert passed["PORTAL_KEY"] == "1" and not obeyed & {*passed}
+    assert passed["PATH"] == f"{os.path.dirname(sys.executable)}:/bin"
 
 
 @pytest.mark.parametrize("soft, wanted, allowed", [(100, 150, 150), (100, 50, 100)])
@@ -62,7 +68,10 @@ class Impatient(launch.Server):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    """Let nobody wait for twenty seconds."""
+    """Let nobody wait for twenty seconds, or two for a connection."""
+    connect = functools.partial(socket.create_connection, timeout=0.5)
+    quick = SimpleNamespace(create_connection=lambda where, timeout: connect(where))
+    monkeypatch.setattr(launch, "socket", quick)
     monkeypatch.setattr(launch, "Server", Impatient)
     monkeypatch.setattr(burst, "LONGEST_CONNECT", 1)
     monkeypatch.setattr(
@@ -78,25 +87,17 @@ def refusal(command, folder=ROOT):
 
 
 LISTEN = "import socket, sys; s = socket.create_server(('127.0.0.1', 8000))\n"
-READ = (
-    "while not (c := s.accept()[0]).recv(9999): pass\n"  # whoever only looks says nothing
-)
+READ = "while not (c := s.accept()[0]).recv(9999): pass\n"  # who only looks says nothing
 
 
 @pytest.mark.parametrize(
     "code, message",
     [
         (f"{LISTEN}{READ}c.recv(1)", "8000/ is no good: no response within 1 s."),
-        (
-            f"{LISTEN}{READ}c.close(); s.accept()",
-            "is no good: Remote end closed connection",
-        ),
-        (f"{LISTEN}{READ}sys.exit(1)", "is no good: Remote end closed connection"),
+        (f"{LISTEN}{READ}c.close(); s.accept()", "is no good: Remote end closed"),
+        (f"{LISTEN}{READ}sys.exit(1)", "is no good: Remote end closed"),
         ("import sys; sys.exit(3)", "It has exited by itself, with code 3."),
-        (
-            "print('Bye')",
-            "Nothing listens on port 8000 after 20 seconds. It said:\n    Bye",
-        ),
+        ("print('Bye')", "listens on port 8000 after 20 seconds. It said:\n    Bye"),
     ],
 )
 def test_a_server_that_does_not_serve_is_refused(impatient, tmp_path, code, message):
@@ -107,8 +108,7 @@ def test_a_server_that_does_not_serve_is_refused(impatient, tmp_path, code, mess
 @pytest.mark.parametrize(
     "command, text, message",
     [
-        ("gunicorn main:app", "def (", 'main.py", line 1\n'),
-        ("gunicorn main:app", "def (", "SyntaxError"),
+        ("gunicorn main:app", "def (", r'main.py", line 1\n(.*\n)+ +SyntaxError'),
         ("gunicorn main:app", "import tiem", "No module named 'tiem'"),
         ("gunicorn main:app", "", "Failed to find attribute 'app' in 'main'"),
         ("uvicorn main:app", "def (", "It has exited by itself, with code 1."),
@@ -119,7 +119,7 @@ def test_a_server_that_does_not_serve_is_refused(impatient, tmp_path, code, mess
 def test_a_flaw_is_told_in_the_servers_words(tmp_path, command, text, message):
     (tmp_path / "main.py").write_text(text)
     said = refusal(command, tmp_path)
-    assert message in said and "launch.py" not in said
+    assert re.search(message, said) and "launch.py" not in said, said
 
 
 def test_only_a_servers_last_words_are_told():
@@ -145,9 +145,8 @@ def test_a_stranger_on_the_port_is_not_taken_for_the_server():
         stranger = pool.submit(listen)
         said = refusal("python -m http.server 9000 --bind 127.0.0.1")
         stranger.result()
-    assert (
-        f"Not this, but another program listens on port 8000: process {os.getpid()}" in said
-    )
+    who = f"another program listens on port 8000: process {os.getpid()}"
+    assert f"Not this, but {who}" in said
 
 
 @pytest.mark.parametrize("paused", [False, True])
@@ -171,9 +170,8 @@ def test_a_full_queue_is_a_taken_port(impatient):
             client = clients.enter_context(socket.socket())
             client.setblocking(False)
             client.connect_ex(("127.0.0.1", 8000))
-        assert f"port 8000 is taken by process {os.getpid()}" in refusal(
-            "gunicorn main:app"
-        )
+        said = refusal("gunicorn main:app")
+        assert f"port 8000 is taken by process {os.getpid()}" in said
         assert burst.ask(launch.HERE) == "no response within 1 s"
 
 
