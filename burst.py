@@ -74,11 +74,11 @@ def ask(url, headers=(), timeout=None):
     return f"{response.status} to {where}" if where else str(response.status)
 
 
-def together(how_many, url, headers=()):
+def together(how_many, url, headers=(), timeout=None):
     """Send that many requests together; yield (seconds, ask() of it) for each response."""
     start = time.monotonic()
     clients = ThreadPoolExecutor(how_many)  # a thread for each request: none has to queue
-    requests = [clients.submit(ask, url, headers) for _ in range(how_many)]
+    requests = [clients.submit(ask, url, headers, timeout) for _ in range(how_many)]
     for request in as_completed(requests):
         yield time.monotonic() - start, request.result()
 
