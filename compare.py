@@ -37,6 +37,8 @@ from launch import ROOT, Refusal, allow_files, leave_nothing
 
 LINE = "{:20}{:>8}{:>9}{:>13}{:>13}{:>9}"
 HEAD = LINE.format("", "RPS", "ceiling", "Median (ms)", "95%ile (ms)", "# Fails")
+LOGIN = "It wants a login: --header 'Authorization: Bearer abc', for example."
+HINTS = {"401": LOGIN, "403": LOGIN, "404": "Name a page that it has: --path /orders"}
 
 
 class Row(NamedTuple):
@@ -141,7 +143,9 @@ def table(rows, users, seconds, url, headers):
         try:
             result = measure(row, users, seconds, where, headers)
         except Refusal as refusal:
-            print(f"  {refusal}", flush=True)
+            print(f"  {refusal}")
+            if hint := re.search(r"is no good: (401|403|404)\.", str(refusal)):
+                print(f"  {HINTS[hint[1]]}")
             bad = True
             continue
         # Slots that had to be found were not known, or are not what was expected.

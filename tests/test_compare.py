@@ -189,6 +189,14 @@ def test_a_row_that_is_refused_does_not_end_the_others(monkeypatch, capsys):
     assert said.startswith(f"{first}\n  {refusal}\n{second}\n█") and "4.0" in said
 
 
+@pytest.mark.parametrize("status, hint", [("401", "--header '"), ("404", "--path /")])
+def test_a_status_that_an_option_may_help_against(monkeypatch, capsys, status, hint):
+    refusal = compare.Refusal(f"http://127.0.0.1:8000/ is no good: {status}.")
+    monkeypatch.setattr(compare, "measure", mock.Mock(side_effect=refusal))
+    assert compare.table(ROWS[:1], 4, 5, None, ())
+    assert hint in capsys.readouterr().out.splitlines()[-1]
+
+
 @pytest.mark.parametrize(
     "option, said",
     [
