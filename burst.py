@@ -75,7 +75,9 @@ def ask(url, headers=(), timeout=None):
 
 
 def together(how_many, url, headers=(), timeout=None):
-    """Send that many requests together; yield (seconds, ask() of it) for each response."""
+    """Send that many requests together, each as ask() does; yield (seconds, what was wrong,
+    or None) as each response comes.
+    """
     start = time.monotonic()
     clients = ThreadPoolExecutor(how_many)  # a thread for each request: none has to queue
     requests = [clients.submit(ask, url, headers, timeout) for _ in range(how_many)]
